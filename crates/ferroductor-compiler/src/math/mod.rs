@@ -1,0 +1,1 @@
+//! Definitions of the scalar functions by basic prims.
