@@ -11,7 +11,8 @@
 //! * a value is defined once, before its uses, in an enclosing block;
 //! * operands of a prim have equal lanes and, except for predicates and conversions, equal types;
 //! * `F16` and `BF16` values appear only as operand or result of `Convert`, `Load`, `Gather`,
-//!   `Store`, `Scatter`, `Shuffle`, `Splat`, `Bitcast` and registers;
+//!   `LoadStrided`, `Store`, `Scatter`, `Shuffle`, `Extract`, `Splat`, `Bitcast`, `DotBf16` and
+//!   registers;
 //! * every prim that is not basic has a [`Function`] for its type and lanes in `functions`;
 //! * stores go to writable buffers; indices are elements, not bytes.
 
@@ -176,7 +177,8 @@ pub enum Op {
     /// Value conversion. Float to integer: towards zero; NaN and values out of `i32`/`i64` range
     /// give that type's minimum; narrower integers convert to `i32` first and wrap. Integer to
     /// integer wraps or extends. To `Bool`: not equal to zero (NaN is true). From `Bool`: 0 or 1.
-    /// Float to narrower float rounds to nearest even, NaN stays a quiet NaN.
+    /// Float to narrower float rounds to nearest even, NaN stays a quiet NaN. Half precision
+    /// converts from and to everything by way of `F32`.
     Convert { value: ValueId, to: Scalar },
     /// Same bits, other type of the same width (not `Bool`).
     Bitcast { value: ValueId, to: Scalar },

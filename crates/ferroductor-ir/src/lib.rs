@@ -6,8 +6,13 @@
 pub mod dtype;
 pub mod fx;
 pub mod index;
+pub mod interp;
 pub mod kernel;
 pub mod prim;
+#[cfg(feature = "random")]
+pub mod random;
+pub mod text;
+pub mod verify;
 
 pub use dtype::DType;
 pub use index::{Atom, Extents, IExpr, NoRanges, Ranges};

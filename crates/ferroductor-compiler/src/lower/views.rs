@@ -1,0 +1,487 @@
+//! Views, copies and everything else that only moves elements: index maps, and boxes for `cat`
+//! and `pad`.
+
+use super::args::{variables, wrap_dim};
+use super::{Args, Lowered, Lowerer, Meaning, Reason, Rule};
+use crate::graph::{self, E, Part, Source, View};
+use ferroductor_ir::{Extents, IExpr, fx};
+
+pub fn rule(name: &str) -> Option<Rule> {
+    Some(match name {
+        "aten.view" | "aten._unsafe_view" | "aten.reshape" | "aten.flatten" => reshape,
+        "aten.alias" | "aten.detach" | "aten.clone" | "aten.contiguous" | "aten.lift_fresh"
+        | "aten.lift_fresh_copy" | "aten.lift" => same,
+        "aten.permute" => permute,
+        "aten.t" | "aten.transpose.int" | "aten.numpy_T" => transpose,
+        "aten.unsqueeze" | "aten.squeeze" | "aten.squeeze.dim" | "aten.squeeze.dims" => reshape,
+        "aten.expand" | "aten.broadcast_to" => expand,
+        "aten.slice.Tensor" => slice,
+        "aten.select.int" => select,
+        "aten.split.Tensor" | "aten.split_with_sizes" | "aten.unbind.int" | "aten.chunk" => split,
+        "aten.diagonal" => diagonal,
+        "aten.unfold" => unfold,
+        "aten.flip" => flip,
+        "aten.roll" => roll,
+        "aten.repeat" => repeat,
+        "aten.cat" => cat,
+        "aten.stack" => stack,
+        "aten.constant_pad_nd" => constant_pad,
+        "aten.slice_scatter" => slice_scatter,
+        "aten.select_scatter" => select_scatter,
+        _ => return None,
+    })
+}
+
+fn first(cx: &Lowerer<'_>, args: &Args<'_>) -> Lowered<View> {
+    cx.tensor(args.need(0, "self")?)
+}
+
+fn same(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    Ok(Meaning::Tensor(first(cx, args)?))
+}
+
+fn reshape(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let view = first(cx, args)?;
+    let sizes = cx.result()?.sizes;
+    Ok(Meaning::Tensor(reshaped(&view, sizes)))
+}
+
+/// The same elements in row-major order under another shape.
+pub fn reshaped(view: &View, sizes: Vec<IExpr>) -> View {
+    if view.sizes == sizes {
+        return view.clone();
+    }
+    let old = unflatten(&sizes, &view.sizes);
+    view.remap(sizes, &old)
+}
+
+/// For each dimension of `old`, its index in terms of variables over `new` (equal element count).
+///
+/// Dimensions are matched in runs of equal product from the left, so that a division only stays
+/// where sizes really do not nest.
+fn unflatten(new: &[IExpr], old: &[IExpr]) -> Vec<IExpr> {
+    let ranges = Extents(new);
+    let mut result = vec![IExpr::zero(); old.len()];
+    let (mut n, mut o) = (0, 0);
+    while o < old.len() {
+        if old[o].is_one() {
+            o += 1;
+            continue;
+        }
+        // Grow both runs until their products agree; the last run takes all that is left.
+        let (n0, o0) = (n, o);
+        let (mut have, mut want) = (IExpr::one(), IExpr::one());
+        loop {
+            if o > o0 && have == want {
+                break;
+            }
+            let grow_new = match (have.as_const(), want.as_const()) {
+                _ if o == o0 => false,
+                (Some(h), Some(w)) => h < w,
+                _ => n - n0 <= o - o0 - 1 || o >= old.len(),
+            };
+            if grow_new && n < new.len() {
+                have = &have * &new[n];
+                n += 1;
+            } else if o < old.len() {
+                want = &want * &old[o];
+                o += 1;
+            } else if n < new.len() {
+                have = &have * &new[n];
+                n += 1;
+            } else {
+                break;
+            }
+        }
+        let mut flat = IExpr::zero();
+        for d in n0..n {
+            flat = &(&flat * &new[d]) + &IExpr::var(d as u32);
+        }
+        let mut scale = IExpr::one();
+        for d in (o0..o).rev() {
+            let quotient = flat.floor_div_in(&scale, &ranges);
+            result[d] = if d == o0 {
+                quotient
+            } else {
+                quotient.modulo_in(&old[d], &ranges)
+            };
+            scale = &scale * &old[d];
+        }
+    }
+    result
+}
+
+fn permute(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let view = first(cx, args)?;
+    let rank = view.sizes.len();
+    let order: Vec<usize> = args
+        .ints(1, "dims")?
+        .unwrap_or_default()
+        .into_iter()
+        .map(|d| wrap_dim(d, rank))
+        .collect::<Lowered<_>>()?;
+    permuted(&view, &order).map(Meaning::Tensor)
+}
+
+fn permuted(view: &View, order: &[usize]) -> Lowered<View> {
+    let mut old = vec![None; view.sizes.len()];
+    for (new, d) in order.iter().enumerate() {
+        if old[*d].replace(IExpr::var(new as u32)).is_some() {
+            return Err(Reason::new("a dimension is permuted twice"));
+        }
+    }
+    let old = old
+        .into_iter()
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| Reason::new("a dimension is missing from the permutation"))?;
+    let sizes = order.iter().map(|d| view.sizes[*d].clone()).collect();
+    Ok(view.remap(sizes, &old))
+}
+
+fn transpose(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let view = first(cx, args)?;
+    let rank = view.sizes.len();
+    let mut order: Vec<usize> = (0..rank).collect();
+    match args.len() {
+        1 => order.reverse(),
+        _ => {
+            let a = args.dim(1, "dim0", rank, 0)?;
+            let b = args.dim(2, "dim1", rank, 1)?;
+            if rank > 0 {
+                order.swap(a, b);
+            }
+        }
+    }
+    permuted(&view, &order).map(Meaning::Tensor)
+}
+
+fn expand(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let view = first(cx, args)?;
+    let sizes = cx.result()?.sizes;
+    Ok(Meaning::Tensor(expanded(&view, sizes)))
+}
+
+pub fn expanded(view: &View, sizes: Vec<IExpr>) -> View {
+    let skip = sizes.len().saturating_sub(view.sizes.len());
+    let old: Vec<IExpr> = view
+        .sizes
+        .iter()
+        .enumerate()
+        .map(|(d, size)| {
+            if size.is_one() {
+                IExpr::zero()
+            } else {
+                IExpr::var((d + skip) as u32)
+            }
+        })
+        .collect();
+    view.remap(sizes, &old)
+}
+
+/// A start position as ATen clamps it, where that can be decided now.
+fn clamp_start(cx: &Lowerer<'_>, arg: Option<&fx::Arg>, size: &IExpr) -> Lowered<IExpr> {
+    let Some(arg) = arg else {
+        return Ok(IExpr::zero());
+    };
+    let start = cx.size(arg)?;
+    match (start.as_const(), size.as_const()) {
+        (Some(s), Some(n)) => Ok(IExpr::constant(if s < 0 { (s + n).max(0) } else { s.min(n) })),
+        (Some(0), _) => Ok(start),
+        // Within bounds because the metadata's size came out positive; checked by the caller.
+        (Some(s), None) if s > 0 => Ok(start),
+        _ => Err(Reason::new("a slice's start is symbolic")),
+    }
+}
+
+fn slice(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let view = first(cx, args)?;
+    let dim = args.dim(1, "dim", view.sizes.len(), 0)?;
+    let step = args.int(4, "step")?.unwrap_or(1);
+    let sizes = cx.result()?.sizes;
+    if sizes[dim] == view.sizes[dim] && step == 1 {
+        return Ok(Meaning::Tensor(view));
+    }
+    let start = clamp_start(cx, args.get(2, "start"), &view.sizes[dim])?;
+    let mut old = variables(sizes.len());
+    old[dim] = &start + &(&old[dim] * &IExpr::constant(step));
+    Ok(Meaning::Tensor(view.remap(sizes, &old)))
+}
+
+/// An element's position, negative counted from the end.
+fn position(cx: &Lowerer<'_>, arg: &fx::Arg, size: &IExpr) -> Lowered<IExpr> {
+    let at = cx.size(arg)?;
+    match at.as_const() {
+        Some(c) if c < 0 => Ok(&at + size),
+        Some(_) => Ok(at),
+        None => Err(Reason::new("a position is symbolic")),
+    }
+}
+
+fn select(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let view = first(cx, args)?;
+    let dim = args.dim(1, "dim", view.sizes.len(), 0)?;
+    let at = position(cx, args.need(2, "index")?, &view.sizes[dim])?;
+    Ok(Meaning::Tensor(selected(&view, dim, at)))
+}
+
+fn selected(view: &View, dim: usize, at: IExpr) -> View {
+    let mut sizes = view.sizes.clone();
+    sizes.remove(dim);
+    let mut old = variables(sizes.len());
+    old.insert(dim, at);
+    view.remap(sizes, &old)
+}
+
+/// `split`, `split_with_sizes`, `chunk`, `unbind`: the pieces' sizes stand in the metadata.
+fn split(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let view = first(cx, args)?;
+    let unbind = args.node.target.contains("unbind");
+    let dim = args.dim(if unbind { 1 } else { 2 }, "dim", view.sizes.len(), 0)?;
+    let fx::Value::List(parts) = &args.node.value else {
+        return Err(Reason::new("the pieces are not a list"));
+    };
+    let mut at = IExpr::zero();
+    let mut pieces = Vec::with_capacity(parts.len());
+    for part in parts {
+        let meta = part
+            .tensor()
+            .ok_or_else(|| Reason::new("a piece is not a tensor"))?;
+        pieces.push(Meaning::Tensor(if unbind {
+            let piece = selected(&view, dim, at.clone());
+            at = &at + &IExpr::one();
+            piece
+        } else {
+            let mut old = variables(meta.sizes.len());
+            old[dim] = &old[dim] + &at;
+            at = &at + &meta.sizes[dim];
+            view.remap(meta.sizes.clone(), &old)
+        }));
+    }
+    Ok(Meaning::Tuple(pieces))
+}
+
+fn diagonal(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let view = first(cx, args)?;
+    let rank = view.sizes.len();
+    let offset = args.int(1, "offset")?.unwrap_or(0);
+    let (a, b) = (args.dim(2, "dim1", rank, 0)?, args.dim(3, "dim2", rank, 1)?);
+    let sizes = cx.result()?.sizes;
+    let along = IExpr::var(sizes.len() as u32 - 1);
+    let mut others = variables(sizes.len() - 1).into_iter();
+    let old: Vec<IExpr> = (0..rank)
+        .map(|d| {
+            if d == a {
+                &along + &IExpr::constant((-offset).max(0))
+            } else if d == b {
+                &along + &IExpr::constant(offset.max(0))
+            } else {
+                others.next().unwrap_or_else(IExpr::zero)
+            }
+        })
+        .collect();
+    Ok(Meaning::Tensor(view.remap(sizes, &old)))
+}
+
+fn unfold(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let view = first(cx, args)?;
+    let rank = view.sizes.len();
+    if rank == 0 {
+        return Err(Reason::new("unfold of a scalar"));
+    }
+    let dim = args.dim(1, "dimension", rank, 0)?;
+    let step = cx.size(args.need(3, "step")?)?;
+    let sizes = cx.result()?.sizes;
+    let mut old = variables(rank);
+    old[dim] = &(&old[dim] * &step) + &IExpr::var(rank as u32);
+    Ok(Meaning::Tensor(view.remap(sizes, &old)))
+}
+
+fn flip(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let view = first(cx, args)?;
+    let rank = view.sizes.len();
+    let mut old = variables(rank);
+    for d in args.ints(1, "dims")?.unwrap_or_default() {
+        let d = wrap_dim(d, rank)?;
+        if rank > 0 {
+            old[d] = &(&view.sizes[d] - &IExpr::one()) - &old[d];
+        }
+    }
+    let sizes = view.sizes.clone();
+    Ok(Meaning::Tensor(view.remap(sizes, &old)))
+}
+
+fn roll(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let view = first(cx, args)?;
+    let rank = view.sizes.len();
+    let dims = args.ints(2, "dims")?.unwrap_or_default();
+    if dims.is_empty() {
+        return Err(Reason::new("roll over the flattened tensor"));
+    }
+    let shifts = cx.size_list(args.need(1, "shifts")?)?;
+    let mut old = variables(rank);
+    for (d, shift) in dims.into_iter().zip(shifts) {
+        let d = wrap_dim(d, rank)?;
+        let shift = shift
+            .as_const()
+            .ok_or_else(|| Reason::new("a symbolic shift"))?;
+        let size = &view.sizes[d];
+        old[d] = (&old[d] - &IExpr::constant(shift)).modulo(size);
+    }
+    let sizes = view.sizes.clone();
+    Ok(Meaning::Tensor(view.remap(sizes, &old)))
+}
+
+fn repeat(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let view = first(cx, args)?;
+    let sizes = cx.result()?.sizes;
+    let skip = sizes.len() - view.sizes.len();
+    let ranges = Extents(&sizes);
+    let old: Vec<IExpr> = view
+        .sizes
+        .iter()
+        .enumerate()
+        .map(|(d, size)| IExpr::var((d + skip) as u32).modulo_in(size, &ranges))
+        .collect();
+    Ok(Meaning::Tensor(view.remap(sizes.clone(), &old)))
+}
+
+/// A part that copies a whole view to an offset.
+fn part(view: &View, offset: Vec<IExpr>, dtype: ferroductor_ir::DType) -> Part {
+    let value = view.load(&variables(view.sizes.len()), &view.sizes);
+    Part {
+        offset,
+        extents: view.sizes.clone(),
+        value: graph::convert(&value, dtype),
+    }
+}
+
+fn cat(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let views = cx.tensor_list(args.need(0, "tensors")?)?;
+    let meta = cx.result()?;
+    let rank = meta.sizes.len();
+    let dim = args.dim(1, "dim", rank, 0)?;
+    let mut at = IExpr::zero();
+    let mut parts = Vec::new();
+    for view in &views {
+        // The legacy empty one-dimensional tensor takes part in no concatenation.
+        if view.sizes.len() != rank {
+            if view.sizes.len() == 1 && view.sizes[0].is_zero() {
+                continue;
+            }
+            return Err(Reason::new("tensors of different rank"));
+        }
+        let mut offset = vec![IExpr::zero(); rank];
+        offset[dim] = at.clone();
+        at = &at + &view.sizes[dim];
+        parts.push(part(view, offset, meta.dtype));
+    }
+    Ok(Meaning::Tensor(cx.define_view(&meta, Source::Assemble(parts))))
+}
+
+fn stack(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let views = cx.tensor_list(args.need(0, "tensors")?)?;
+    let meta = cx.result()?;
+    let dim = args.dim(1, "dim", meta.sizes.len(), 0)?;
+    let mut parts = Vec::new();
+    for (at, view) in views.iter().enumerate() {
+        let mut sizes = view.sizes.clone();
+        sizes.insert(dim, IExpr::one());
+        let mut old = variables(sizes.len());
+        old.remove(dim);
+        let lifted = view.remap(sizes, &old);
+        let mut offset = vec![IExpr::zero(); meta.sizes.len()];
+        offset[dim] = IExpr::constant(at as i64);
+        parts.push(part(&lifted, offset, meta.dtype));
+    }
+    Ok(Meaning::Tensor(cx.define_view(&meta, Source::Assemble(parts))))
+}
+
+fn constant_pad(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let view = first(cx, args)?;
+    let meta = cx.result()?;
+    let rank = view.sizes.len();
+    let pad = cx.size_list(args.need(1, "pad")?)?;
+    let fill = match args.get(2, "value") {
+        Some(arg) => super::args::literal(arg)?,
+        None => ferroductor_ir::Literal::Int(0),
+    };
+    let other = cx.element(
+        &super::args::Operand::Number(fill),
+        &[],
+        &[],
+        meta.dtype,
+    );
+    let mut inner = variables(rank);
+    let mut bounds = Vec::new();
+    for (n, pair) in pad.chunks(2).enumerate() {
+        if n >= rank || pair.len() != 2 {
+            return Err(Reason::new("a malformed list of paddings"));
+        }
+        let d = rank - 1 - n;
+        if pair.iter().all(IExpr::is_zero) {
+            continue;
+        }
+        inner[d] = &inner[d] - &pair[0];
+        bounds.push((inner[d].clone(), view.sizes[d].clone()));
+    }
+    let value = graph::convert(&view.load(&inner, &[]), meta.dtype);
+    Ok(cx.pointwise(&meta, guard(bounds, value, other)))
+}
+
+fn guard(bounds: Vec<(IExpr, IExpr)>, value: E, other: E) -> E {
+    if bounds.is_empty() {
+        return value;
+    }
+    std::sync::Arc::new(graph::Expr::Guard {
+        bounds,
+        value,
+        other,
+    })
+}
+
+fn slice_scatter(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let (base, src) = (first(cx, args)?, cx.tensor(args.need(1, "src")?)?);
+    let meta = cx.result()?;
+    let dim = args.dim(2, "dim", base.sizes.len(), 0)?;
+    let step = args.int(5, "step")?.unwrap_or(1);
+    let start = clamp_start(cx, args.get(3, "start"), &base.sizes[dim])?;
+    if src.sizes[dim] == base.sizes[dim] {
+        let value = src.load(&variables(src.sizes.len()), &src.sizes);
+        return Ok(cx.pointwise(&meta, value));
+    }
+    if step != 1 {
+        return Err(Reason::new("slice_scatter with a step"));
+    }
+    scatter_box(cx, &base, &src, dim, start, &meta)
+}
+
+fn select_scatter(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let (base, src) = (first(cx, args)?, cx.tensor(args.need(1, "src")?)?);
+    let meta = cx.result()?;
+    let dim = args.dim(2, "dim", base.sizes.len(), 0)?;
+    let at = position(cx, args.need(3, "index")?, &base.sizes[dim])?;
+    let mut sizes = src.sizes.clone();
+    sizes.insert(dim, IExpr::one());
+    let mut old = variables(sizes.len());
+    old.remove(dim);
+    let src = src.remap(sizes, &old);
+    scatter_box(cx, &base, &src, dim, at, &meta)
+}
+
+/// `base` with the box of `src` from `start` on along `dim` replaced.
+fn scatter_box(
+    cx: &mut Lowerer<'_>,
+    base: &View,
+    src: &View,
+    dim: usize,
+    start: IExpr,
+    meta: &fx::TensorMeta,
+) -> Lowered<Meaning> {
+    let at = variables(base.sizes.len());
+    let mut inner = at.clone();
+    inner[dim] = &at[dim] - &start;
+    let bounds = vec![(inner[dim].clone(), src.sizes[dim].clone())];
+    let value = graph::convert(&src.load(&inner, &[]), meta.dtype);
+    let other = graph::convert(&base.load(&at, &base.sizes), meta.dtype);
+    Ok(cx.pointwise(meta, guard(bounds, value, other)))
+}

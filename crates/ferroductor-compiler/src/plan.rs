@@ -1,0 +1,928 @@
+//! From an FX graph to a program: lower, fuse, schedule, order, place in memory.
+//!
+//! What must hold of the order: a kernel or call runs after everything it reads; calls with
+//! effects keep the graph's order; inputs are overwritten last.
+
+use crate::aten::{Builder, Slot, keeps_arguments};
+use crate::error::CompileError;
+use crate::fuse::group::{Fusion, Refusal, fuse};
+use crate::fuse::{Nests, realize};
+use crate::graph::{Expr, Graph, Source, Tensor, TensorId, View};
+use crate::lower::{Item, Meaning, Module, Numerics, is_dense, lower};
+use crate::schedule::{Scheduled, schedule};
+use ferroductor_abi::{
+    BufferId, Dim, KernelError, KernelId, Launch, Place, Program, Step,
+};
+use ferroductor_ir::fx::{Arg, Graph as Fx, Kind, Node, TensorMeta, Value};
+use ferroductor_ir::kernel::{Kernel, Target};
+use ferroductor_ir::{Atom, IExpr};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// What code is generated for.
+#[derive(Clone, Debug)]
+pub struct CompilerOptions {
+    pub target: Target,
+    pub numerics: Numerics,
+}
+
+/// How a call of the graph is executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Class {
+    Native,
+    /// With the reason.
+    Aten(String),
+}
+
+/// A compiled graph.
+#[derive(Debug)]
+pub struct Compiled {
+    pub program: Program,
+    /// `Launch::kernel` is a position here. Equal kernels have been merged.
+    pub kernels: Vec<Kernel>,
+    /// Call nodes and how they run.
+    pub classes: Vec<(usize, Class)>,
+    pub refusals: Vec<String>,
+    /// Text of the tensor IR and of the fused groups, for dumps.
+    pub tensor_ir: String,
+    pub groups: String,
+}
+
+/// Compiles a graph.
+pub fn compile(fx: &Fx, options: &CompilerOptions) -> Result<Compiled, CompileError> {
+    let mut module = lower(fx, options.numerics);
+    let demands = Demands::collect(fx, &mut module);
+    let realized = realize::realize(&module.graph, &demands.required);
+    let nests = Nests::build(&module.graph, &|t| realized.contains(&t));
+    let order = AtenOrder::new(fx, &module, &demands);
+    let copies: HashSet<TensorId> = module
+        .items
+        .iter()
+        .filter_map(|i| match i {
+            Item::Mutate { copy, .. } => Some(*copy),
+            Item::Aten { .. } => None,
+        })
+        .collect();
+    let fusion = fuse(&module.graph, &nests, &|t| order.reads(t), &|t| {
+        copies.contains(&t)
+    });
+    let mut planner = Planner::new(fx, &module, &demands, &nests, &fusion, &order, options)?;
+    planner.run()?;
+    let classes = classes(fx, &module);
+    let refusals = fusion
+        .refusals
+        .iter()
+        .map(|r| describe_refusal(&module.graph, r))
+        .collect();
+    let groups = describe_groups(&module.graph, &nests, &fusion);
+    let (program, kernels) = planner.finish()?;
+    Ok(Compiled {
+        program,
+        kernels,
+        classes,
+        refusals,
+        tensor_ir: describe_tensors(&module.graph),
+        groups,
+    })
+}
+
+fn classes(fx: &Fx, module: &Module) -> Vec<(usize, Class)> {
+    let mut classes: Vec<(usize, Class)> =
+        module.native.iter().map(|n| (*n, Class::Native)).collect();
+    for item in &module.items {
+        if let Item::Aten { node, reason } = item {
+            classes.push((*node, Class::Aten(reason.0.clone())));
+        }
+    }
+    classes.sort_by_key(|c| c.0);
+    debug_assert!(classes.iter().all(|c| c.0 < fx.nodes.len()));
+    classes
+}
+
+/// Who needs memory, and with which geometry.
+#[derive(Debug, Default)]
+struct Demands {
+    required: HashSet<TensorId>,
+    /// The view through which a call or an output takes a node's value.
+    views: HashMap<usize, View>,
+    /// The same for outputs, which may need a copy of their own.
+    outputs: HashMap<usize, View>,
+    /// Tensors whose memory leaves the program or is kept by a call.
+    owned: HashSet<TensorId>,
+}
+
+/// The nodes that an argument refers to.
+fn nodes_in(arg: &Arg, f: &mut dyn FnMut(usize)) {
+    match arg {
+        Arg::Node(n) => f(*n),
+        Arg::List(items) => items.iter().for_each(|i| nodes_in(i, f)),
+        _ => {}
+    }
+}
+
+fn argument_nodes(node: &Node) -> Vec<usize> {
+    let mut nodes = Vec::new();
+    for arg in node.args.iter().chain(node.kwargs.iter().map(|k| &k.1)) {
+        nodes_in(arg, &mut |n| nodes.push(n));
+    }
+    nodes
+}
+
+impl Demands {
+    fn collect(fx: &Fx, module: &mut Module) -> Demands {
+        let mut demands = Demands::default();
+        let items = module.items.clone();
+        for item in &items {
+            match item {
+                Item::Aten { node, .. } => {
+                    let keeps = keeps_arguments(&fx.nodes[*node].target);
+                    for n in argument_nodes(&fx.nodes[*node]) {
+                        demands.argument(fx, module, n, keeps);
+                    }
+                }
+                Item::Mutate { copy, .. } => {
+                    demands.required.insert(*copy);
+                    if let Source::Pointwise(e) = &module.graph.tensor(*copy).source
+                        && let Expr::Load(l) = &**e
+                    {
+                        demands.required.insert(l.tensor);
+                    }
+                }
+            }
+        }
+        let outputs: Vec<usize> = fx
+            .nodes
+            .iter()
+            .filter(|n| n.kind == Kind::Output)
+            .flat_map(argument_nodes)
+            .collect();
+        let mut taken: HashMap<TensorId, usize> = HashMap::new();
+        for n in outputs {
+            demands.output(fx, module, n, &mut taken);
+        }
+        demands
+    }
+
+    fn argument(&mut self, fx: &Fx, module: &mut Module, node: usize, keeps: bool) {
+        let Some(Meaning::Tensor(view)) = module.meanings.get(node).cloned() else {
+            return;
+        };
+        let Some(meta) = fx.nodes[node].value.tensor().or_else(|| meta_of(fx, node)) else {
+            return;
+        };
+        let view = self.views.get(&node).cloned().unwrap_or_else(|| {
+            if has_geometry(&module.graph, &view, meta) {
+                view
+            } else {
+                copy_of(&mut module.graph, &view, meta, &fx.nodes[node].name)
+            }
+        });
+        self.required.insert(view.tensor);
+        if keeps {
+            self.owned.insert(view.tensor);
+        }
+        self.views.insert(node, view);
+    }
+
+    /// An output needs memory that nothing else in the program hands out, except where eager's
+    /// outputs share memory too.
+    fn output(
+        &mut self,
+        fx: &Fx,
+        module: &mut Module,
+        node: usize,
+        taken: &mut HashMap<TensorId, usize>,
+    ) {
+        let Some(Meaning::Tensor(view)) = module.meanings.get(node).cloned() else {
+            return;
+        };
+        let Some(meta) = fx.nodes[node].value.tensor().or_else(|| meta_of(fx, node)) else {
+            return;
+        };
+        if self.outputs.contains_key(&node) {
+            return;
+        }
+        let root = alias_root(fx, node);
+        let source = &module.graph.tensor(view.tensor).source;
+        let is_input = matches!(source, Source::External)
+            && module
+                .externals
+                .iter()
+                .any(|e| e.0 == view.tensor && fx.nodes[e.1].kind != Kind::Call);
+        let foreign_root = taken.get(&view.tensor).is_some_and(|r| *r != root);
+        let escapes_input = is_input && fx.nodes[root].kind == Kind::Call;
+        let fits = has_geometry(&module.graph, &view, meta);
+        let view = if !fits || foreign_root || escapes_input {
+            copy_of(&mut module.graph, &view, meta, &fx.nodes[node].name)
+        } else {
+            view
+        };
+        taken.insert(view.tensor, root);
+        self.required.insert(view.tensor);
+        self.owned.insert(view.tensor);
+        self.outputs.insert(node, view);
+    }
+}
+
+/// Metadata of a `getitem` node that has none of its own.
+fn meta_of(fx: &Fx, node: usize) -> Option<&TensorMeta> {
+    match &fx.nodes[node].value {
+        Value::Tensor(meta) => Some(meta),
+        _ => None,
+    }
+}
+
+/// Operators whose result shares its argument's memory in eager.
+const VIEWS: &[&str] = &[
+    "view", "permute", "t", "transpose", "unsqueeze", "squeeze", "expand", "slice", "select",
+    "split", "split_with_sizes", "unbind", "diagonal", "unfold", "alias", "detach", "as_strided",
+    "reshape", "_unsafe_view",
+];
+
+/// The node whose memory eager's result of `node` lies in.
+fn alias_root(fx: &Fx, mut node: usize) -> usize {
+    loop {
+        let n = &fx.nodes[node];
+        let name = n.target.split('.').nth(1).unwrap_or("");
+        let through = n.kind == Kind::Call
+            && (n.target.contains("getitem") || n.target.starts_with("aten.") && VIEWS.contains(&name));
+        match n.args.first() {
+            Some(Arg::Node(from)) if through && *from < node => node = *from,
+            _ => return node,
+        }
+    }
+}
+
+/// Strides and offset of a view in its tensor's memory, if it is a plain strided view.
+fn geometry(graph: &Graph, view: &View) -> Option<(Vec<IExpr>, IExpr)> {
+    let tensor = graph.tensor(view.tensor);
+    let mut flat = IExpr::zero();
+    for (i, s) in view.index.iter().zip(&tensor.strides) {
+        flat = &flat + &(i * s);
+    }
+    let flat = crate::schedule::prepare::recombine(&flat);
+    let mut offset = flat.clone();
+    let mut strides = Vec::with_capacity(view.sizes.len());
+    for d in 0..view.sizes.len() as u32 {
+        let c = flat.coefficient(d)?;
+        let mut has_var = false;
+        c.visit(&mut |a| has_var |= matches!(a, Atom::Var(_)));
+        if has_var {
+            return None;
+        }
+        offset = &offset - &(&c * &IExpr::var(d));
+        strides.push(c);
+    }
+    let mut has_var = false;
+    offset.visit(&mut |a| has_var |= matches!(a, Atom::Var(_)));
+    (!has_var).then_some((strides, offset))
+}
+
+/// Does the view lie in memory as the metadata promise?
+fn has_geometry(graph: &Graph, view: &View, meta: &TensorMeta) -> bool {
+    if view.dtype != meta.dtype || view.sizes.len() != meta.sizes.len() {
+        return false;
+    }
+    if !meta.is_plain || !meta.dtype.is_native() {
+        return true;
+    }
+    let Some((strides, _)) = geometry(graph, view) else {
+        return false;
+    };
+    let empty = meta.sizes.iter().any(IExpr::is_zero);
+    empty
+        || strides
+            .iter()
+            .zip(&meta.strides)
+            .zip(&meta.sizes)
+            .all(|((own, wanted), size)| own == wanted || size.is_one())
+}
+
+/// A fresh tensor with the view's elements and the metadata's strides.
+fn copy_of(graph: &mut Graph, view: &View, meta: &TensorMeta, name: &str) -> View {
+    let at: Vec<IExpr> = (0..view.sizes.len() as u32).map(IExpr::var).collect();
+    let value = view.load(&at, &view.sizes);
+    let strides = if is_dense(&meta.sizes, &meta.strides) {
+        meta.strides.clone()
+    } else {
+        crate::graph::contiguous_strides(&meta.sizes)
+    };
+    let id = graph.add(Tensor {
+        dtype: meta.dtype,
+        sizes: meta.sizes.clone(),
+        strides,
+        source: Source::Pointwise(value),
+        name: name.to_string(),
+        op: "copy".into(),
+    });
+    graph.view(id)
+}
+
+/// What ATen calls read, and the order of those with effects.
+struct AtenOrder {
+    /// For an external tensor: the tensors that must exist before the call that makes it.
+    before: HashMap<TensorId, Vec<TensorId>>,
+    /// For a call node: the call with effects before it.
+    previous: HashMap<usize, usize>,
+    /// The call that gives a data-dependent size its value.
+    binds: HashMap<u32, usize>,
+}
+
+/// Calls that must neither be reordered nor merged: random draws, and whatever we do not know.
+fn has_effects(node: &Node) -> bool {
+    let target = node.target.as_str();
+    let Some(name) = target.strip_prefix("aten.") else {
+        return !target.starts_with("prims.") && !target.contains("getitem");
+    };
+    const RANDOM: &[&str] = &[
+        "rand", "bernoulli", "multinomial", "normal", "dropout", "poisson", "exponential",
+        "geometric", "cauchy", "log_normal", "uniform", "random", "rrelu", "_assert", "_print",
+    ];
+    RANDOM.iter().any(|r| name.contains(r)) || name.contains("_.")
+}
+
+impl AtenOrder {
+    fn new(fx: &Fx, module: &Module, demands: &Demands) -> AtenOrder {
+        let mut order = AtenOrder {
+            before: HashMap::new(),
+            previous: HashMap::new(),
+            binds: HashMap::new(),
+        };
+        let mut results: HashMap<usize, Vec<TensorId>> = HashMap::new();
+        for (tensor, node, _) in &module.externals {
+            results.entry(*node).or_default().push(*tensor);
+        }
+        let mut last: Option<usize> = None;
+        for item in &module.items {
+            let Item::Aten { node, .. } = item else {
+                continue;
+            };
+            let mut reads: Vec<TensorId> = argument_nodes(&fx.nodes[*node])
+                .into_iter()
+                .filter_map(|n| demands.views.get(&n).map(|v| v.tensor))
+                .collect();
+            if has_effects(&fx.nodes[*node]) {
+                if let Some(previous) = last {
+                    order.previous.insert(*node, previous);
+                    reads.extend(results.get(&previous).into_iter().flatten());
+                }
+                last = Some(*node);
+            }
+            for tensor in results.get(node).into_iter().flatten() {
+                order.before.insert(*tensor, reads.clone());
+            }
+            symbols_of(&fx.nodes[*node].value, &mut |s| {
+                let unbacked = fx.symbols.get(s as usize).is_some_and(|s| s.hint.is_none());
+                if unbacked {
+                    order.binds.entry(s).or_insert(*node);
+                }
+            });
+        }
+        order
+    }
+
+    fn reads(&self, tensor: TensorId) -> Vec<TensorId> {
+        self.before.get(&tensor).cloned().unwrap_or_default()
+    }
+}
+
+fn symbols_of(value: &Value, f: &mut dyn FnMut(u32)) {
+    let mut expr = |e: &IExpr| {
+        e.visit(&mut |a| {
+            if let Atom::Size(s) = a {
+                f(*s);
+            }
+        });
+    };
+    match value {
+        Value::Tensor(meta) => meta.sizes.iter().for_each(&mut expr),
+        Value::SymInt(e) => expr(e),
+        Value::List(items) => items.iter().for_each(|v| symbols_of(v, f)),
+        _ => {}
+    }
+}
+
+/// Puts kernels and calls in order and their tensors into memory.
+struct Planner<'a> {
+    fx: &'a Fx,
+    module: &'a Module,
+    demands: &'a Demands,
+    nests: &'a Nests,
+    fusion: &'a Fusion,
+    order: &'a AtenOrder,
+    builder: Builder<'a>,
+    scheduled: Vec<Option<Scheduled>>,
+    /// Which groups still have to be placed.
+    placed: Vec<Placed>,
+    called: HashSet<usize>,
+    buffers: HashMap<TensorId, BufferId>,
+    kernels: Vec<Kernel>,
+    by_identity: HashMap<String, KernelId>,
+    /// Arena buffers in the order of their first use.
+    arena: Vec<BufferId>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Placed {
+    No,
+    Open,
+    Yes,
+}
+
+impl<'a> Planner<'a> {
+    fn new(
+        fx: &'a Fx,
+        module: &'a Module,
+        demands: &'a Demands,
+        nests: &'a Nests,
+        fusion: &'a Fusion,
+        order: &'a AtenOrder,
+        options: &CompilerOptions,
+    ) -> Result<Planner<'a>, CompileError> {
+        let external = external_tensors(nests, fusion, demands);
+        let scheduled = fusion
+            .groups
+            .iter()
+            .map(|group| {
+                schedule(&module.graph, nests, group, &options.target, &|t| {
+                    external.contains(&t)
+                })
+                .map(Some)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut planner = Planner {
+            fx,
+            module,
+            demands,
+            nests,
+            fusion,
+            order,
+            builder: Builder::new(fx)?,
+            placed: vec![Placed::No; fusion.groups.len()],
+            scheduled,
+            called: HashSet::new(),
+            buffers: HashMap::new(),
+            kernels: Vec::new(),
+            by_identity: HashMap::new(),
+            arena: Vec::new(),
+        };
+        planner.bind_externals();
+        Ok(planner)
+    }
+
+    /// Buffers of inputs and constants.
+    fn bind_externals(&mut self) {
+        for (tensor, node, _) in &self.module.externals {
+            if let Some(buffer) = self.builder.buffer(*node) {
+                self.buffers.insert(*tensor, buffer);
+            }
+        }
+    }
+
+    fn run(&mut self) -> Result<(), CompileError> {
+        for item in &self.module.items {
+            if let Item::Aten { node, .. } = item {
+                self.call(*node)?;
+            }
+        }
+        let outputs: Vec<usize> = self
+            .fx
+            .nodes
+            .iter()
+            .filter(|n| n.kind == Kind::Output)
+            .flat_map(argument_nodes)
+            .collect();
+        for node in outputs {
+            self.define_output(node)?;
+        }
+        for item in &self.module.items {
+            if let Item::Mutate { input, copy } = item {
+                self.overwrite(*input, *copy)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a tensor's memory hold its value: places the kernels and calls it needs.
+    fn need(&mut self, tensor: TensorId) -> Result<(), CompileError> {
+        if let Some(ids) = self.nests.of_tensor.get(&tensor) {
+            for id in ids {
+                self.place_group(self.fusion.of_nest[id.0 as usize])?;
+            }
+            return Ok(());
+        }
+        let made = self.module.externals.iter().find(|e| e.0 == tensor);
+        if let Some((_, node, _)) = made
+            && self.fx.nodes[*node].kind == Kind::Call
+        {
+            self.call(*node)?;
+        }
+        Ok(())
+    }
+
+    fn need_sizes(&mut self, exprs: &[IExpr]) -> Result<(), CompileError> {
+        let mut nodes = Vec::new();
+        for e in exprs {
+            e.visit(&mut |a| {
+                if let Atom::Size(s) = a
+                    && let Some(node) = self.order.binds.get(s)
+                {
+                    nodes.push(*node);
+                }
+            });
+        }
+        for node in nodes {
+            self.call(node)?;
+        }
+        Ok(())
+    }
+
+    /// Places an ATen call, after what it needs.
+    fn call(&mut self, node: usize) -> Result<(), CompileError> {
+        if !self.called.insert(node) {
+            return Ok(());
+        }
+        if let Some(previous) = self.order.previous.get(&node).copied() {
+            self.call(previous)?;
+        }
+        for n in argument_nodes(&self.fx.nodes[node]) {
+            self.define_argument(n)?;
+        }
+        self.builder.call(node)?;
+        for at in node + 1..self.fx.nodes.len() {
+            let user = &self.fx.nodes[at];
+            if user.target.contains("getitem") && user.args.first() == Some(&Arg::Node(node)) {
+                self.builder.call(at)?;
+            }
+        }
+        let results: Vec<(TensorId, usize)> = self
+            .module
+            .externals
+            .iter()
+            .filter(|e| e.1 == node)
+            .map(|e| (e.0, e.2))
+            .collect();
+        for (tensor, index) in results {
+            let buffer = match self.builder.slot(node) {
+                Slot::Tensor(buffer) => Some(*buffer),
+                Slot::List(items) => match items.get(index) {
+                    Some(Slot::Tensor(buffer)) => Some(*buffer),
+                    _ => None,
+                },
+                _ => None,
+            };
+            if let Some(buffer) = buffer {
+                self.buffers.insert(tensor, buffer);
+            }
+        }
+        Ok(())
+    }
+
+    fn define_argument(&mut self, node: usize) -> Result<(), CompileError> {
+        if *self.builder.slot(node) != Slot::Absent {
+            return Ok(());
+        }
+        match self.module.meanings.get(node) {
+            Some(Meaning::Tensor(_)) => {
+                let Some(view) = self.demands.views.get(&node).cloned() else {
+                    return Ok(());
+                };
+                self.need(view.tensor)?;
+                let buffer = self.view_buffer(&view, node)?;
+                self.builder.define(node, Slot::Tensor(buffer));
+            }
+            Some(Meaning::Size(e)) => {
+                let e = e.clone();
+                self.need_sizes(std::slice::from_ref(&e))?;
+                self.builder.define(node, Slot::Size(e));
+            }
+            Some(Meaning::Foreign { node: from, .. }) => self.call(*from)?,
+            Some(Meaning::Tuple(_) | Meaning::None) | None => {}
+        }
+        Ok(())
+    }
+
+    fn define_output(&mut self, node: usize) -> Result<(), CompileError> {
+        let Some(view) = self.demands.outputs.get(&node).cloned() else {
+            return self.define_argument(node);
+        };
+        self.need(view.tensor)?;
+        let buffer = self.view_buffer(&view, node)?;
+        self.builder.define(node, Slot::Tensor(buffer));
+        Ok(())
+    }
+
+    /// The buffer of a tensor, created at its first use.
+    fn buffer(&mut self, tensor: TensorId) -> Result<BufferId, CompileError> {
+        if let Some(buffer) = self.buffers.get(&tensor) {
+            return Ok(*buffer);
+        }
+        let info = self.module.graph.tensor(tensor);
+        if matches!(info.source, Source::External) {
+            return Err(CompileError::internal(
+                "plan",
+                format!("`{}` is read before it exists", info.name),
+            ));
+        }
+        let owned = self.demands.owned.contains(&tensor);
+        let place = if owned {
+            Place::Output
+        } else {
+            Place::Arena {
+                offset: Dim::Const(0),
+            }
+        };
+        let buffer = self.builder.add_buffer(&meta_for(info), place);
+        if !owned {
+            self.arena.push(buffer);
+        }
+        self.buffers.insert(tensor, buffer);
+        Ok(buffer)
+    }
+
+    /// A buffer for a view: the tensor's own where they coincide.
+    fn view_buffer(&mut self, view: &View, node: usize) -> Result<BufferId, CompileError> {
+        let base = self.buffer(view.tensor)?;
+        let tensor = self.module.graph.tensor(view.tensor);
+        if view.is_identity(&self.module.graph) {
+            return Ok(base);
+        }
+        let Some((strides, offset)) = geometry(&self.module.graph, view) else {
+            return Err(CompileError::internal(
+                "plan",
+                format!("`{}` is no strided view", self.fx.nodes[node].name),
+            ));
+        };
+        let offset = self.builder.dim(&self.fx.nodes[node], &offset)?;
+        let meta = TensorMeta {
+            dtype: tensor.dtype,
+            sizes: view.sizes.clone(),
+            strides,
+            offset: IExpr::zero(),
+            is_plain: true,
+            requires_grad: false,
+        };
+        Ok(self
+            .builder
+            .add_buffer(&meta, Place::View { of: base, offset }))
+    }
+
+    fn place_group(&mut self, at: usize) -> Result<(), CompileError> {
+        match self.placed[at] {
+            Placed::Yes => return Ok(()),
+            Placed::Open => {
+                return Err(CompileError::internal("plan", "kernels depend on each other"));
+            }
+            Placed::No => {}
+        }
+        self.placed[at] = Placed::Open;
+        let own: HashSet<TensorId> = self.fusion.groups[at]
+            .space
+            .members
+            .iter()
+            .map(|m| self.nests.get(m.nest).tensor)
+            .collect();
+        let mut wanted = Vec::new();
+        let mut sizes = Vec::new();
+        for member in &self.fusion.groups[at].space.members {
+            let nest = self.nests.get(member.nest);
+            sizes.extend(nest.domain());
+            // Earlier parts of the same tensor (a scatter's base) come first.
+            for id in &self.nests.of_tensor[&nest.tensor] {
+                if *id < member.nest && self.fusion.of_nest[id.0 as usize] != at {
+                    wanted.push(Err(*id));
+                }
+            }
+            for load in nest.loads() {
+                if !own.contains(&load.tensor) {
+                    wanted.push(Ok(load.tensor));
+                }
+            }
+        }
+        self.need_sizes(&sizes)?;
+        for want in wanted {
+            match want {
+                Ok(tensor) => self.need(tensor)?,
+                Err(nest) => self.place_group(self.fusion.of_nest[nest.0 as usize])?,
+            }
+        }
+        self.launch(at, None)?;
+        self.placed[at] = Placed::Yes;
+        Ok(())
+    }
+
+    /// Appends the launch of a group; `target` replaces the memory of one tensor.
+    fn launch(&mut self, at: usize, target: Option<(TensorId, BufferId)>) -> Result<(), CompileError> {
+        let Some(scheduled) = self.scheduled[at].take() else {
+            return Err(CompileError::internal("plan", "a kernel is launched twice"));
+        };
+        let mut buffers = Vec::new();
+        for tensor in &scheduled.buffers {
+            buffers.push(match target {
+                Some((t, buffer)) if t == *tensor => buffer,
+                _ => self.buffer(*tensor)?,
+            });
+        }
+        let node = &self.fx.nodes[0];
+        let mut sizes = Vec::new();
+        for symbol in &scheduled.sizes {
+            sizes.push(self.builder.dim(node, &IExpr::size(*symbol))?);
+        }
+        let over_symbols = |e: &IExpr| {
+            e.substitute(
+                &|a| match a {
+                    Atom::Size(s) => scheduled.sizes.get(*s as usize).map(|x| IExpr::size(*x)),
+                    _ => None,
+                },
+                &ferroductor_ir::NoRanges,
+            )
+        };
+        let tiles = self.builder.dim(node, &over_symbols(&scheduled.kernel.tiles))?;
+        let mut scratch = IExpr::zero();
+        for local in &scheduled.kernel.locals {
+            let bytes = &local.elements * &IExpr::constant(local.dtype.size() as i64);
+            let padded = &bytes.ceil_div(64) * &IExpr::constant(64);
+            scratch = &scratch + &over_symbols(&padded);
+        }
+        let scratch = self.builder.dim(node, &scratch)?;
+        let errors: Vec<KernelError> = scheduled
+            .errors
+            .iter()
+            .map(|e| self.module.graph.errors[*e as usize].clone())
+            .collect();
+        let identity = ferroductor_ir::text::identity(&scheduled.kernel);
+        let kernel = match self.by_identity.get(&identity) {
+            Some(known) => *known,
+            None => {
+                let id = KernelId(self.kernels.len() as u32);
+                self.kernels.push(scheduled.kernel);
+                self.by_identity.insert(identity, id);
+                id
+            }
+        };
+        self.builder.push(Step::Kernel(Launch {
+            kernel,
+            buffers,
+            sizes,
+            tiles,
+            scratch,
+            tile_ns: scheduled.tile_ns,
+            errors,
+        }));
+        Ok(())
+    }
+
+    /// Copies a new value over an input.
+    fn overwrite(&mut self, input: usize, copy: TensorId) -> Result<(), CompileError> {
+        let Some(target) = self.builder.buffer(input) else {
+            return Err(CompileError::internal("plan", "an overwritten input has no buffer"));
+        };
+        let source = match &self.module.graph.tensor(copy).source {
+            Source::Pointwise(e) => match &**e {
+                Expr::Load(l) => l.tensor,
+                _ => return Err(CompileError::internal("plan", "an overwrite is no copy")),
+            },
+            _ => return Err(CompileError::internal("plan", "an overwrite is no copy")),
+        };
+        self.need(source)?;
+        for id in self.nests.of_tensor.get(&copy).cloned().unwrap_or_default() {
+            let group = self.fusion.of_nest[id.0 as usize];
+            self.launch(group, Some((copy, target)))?;
+            self.placed[group] = Placed::Yes;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(Program, Vec<Kernel>), CompileError> {
+        let Planner {
+            builder,
+            kernels,
+            arena,
+            module,
+            ..
+        } = self;
+        let hints = module.graph.hints.clone();
+        let program = crate::arena::finish(builder, &arena, &hints)?;
+        Ok((program, kernels))
+    }
+}
+
+fn meta_for(tensor: &Tensor) -> TensorMeta {
+    TensorMeta {
+        dtype: tensor.dtype,
+        sizes: tensor.sizes.clone(),
+        strides: tensor.strides.clone(),
+        offset: IExpr::zero(),
+        is_plain: true,
+        requires_grad: false,
+    }
+}
+
+/// Computed tensors that something outside their own kernel reads.
+fn external_tensors(nests: &Nests, fusion: &Fusion, demands: &Demands) -> HashSet<TensorId> {
+    let mut external = demands.required.clone();
+    let group_of = |t: TensorId| -> Option<usize> {
+        let ids = nests.of_tensor.get(&t)?;
+        let first = fusion.of_nest[ids[0].0 as usize];
+        // Spread over several kernels, a tensor needs memory in any case.
+        ids.iter()
+            .all(|id| fusion.of_nest[id.0 as usize] == first)
+            .then_some(first)
+    };
+    for (at, nest) in nests.list.iter().enumerate() {
+        for load in nest.loads() {
+            if group_of(load.tensor) != Some(fusion.of_nest[at]) {
+                external.insert(load.tensor);
+            }
+        }
+        if nests.of_tensor[&nest.tensor].len() > 1 {
+            external.insert(nest.tensor);
+        }
+    }
+    external
+}
+
+// Text, for dumps and reports.
+
+fn describe_refusal(graph: &Graph, refusal: &Refusal) -> String {
+    format!(
+        "{} not with {}: {}",
+        graph.tensor(refusal.consumer).name,
+        graph.tensor(refusal.other).name,
+        refusal.reason
+    )
+}
+
+fn describe_tensors(graph: &Graph) -> String {
+    let mut text = String::new();
+    for (at, tensor) in graph.tensors.iter().enumerate() {
+        let sizes: Vec<String> = tensor.sizes.iter().map(IExpr::to_string).collect();
+        text += &format!(
+            "t{at} {} {}[{}] = {}\n",
+            tensor.name,
+            tensor.dtype,
+            sizes.join(", "),
+            describe_source(&tensor.source)
+        );
+    }
+    text
+}
+
+fn describe_source(source: &Source) -> String {
+    match source {
+        Source::External => "external".into(),
+        Source::Pointwise(e) => describe_expr(e),
+        Source::Reduce {
+            combine,
+            extents,
+            value,
+        } => format!("{combine:?} over {extents:?} of {}", describe_expr(value)),
+        Source::Contract { a, b, k } => format!(
+            "contract over {k}: t{}{:?} * t{}{:?}",
+            a.tensor.0, a.index, b.tensor.0, b.index
+        ),
+        Source::Scan {
+            combine,
+            dim,
+            value,
+        } => format!("running {combine:?} along {dim} of {}", describe_expr(value)),
+        Source::Scatter { index, .. } => format!("scatter at {index:?}"),
+        Source::Assemble(parts) => format!("{} parts", parts.len()),
+    }
+}
+
+fn describe_expr(e: &Arc<Expr>) -> String {
+    match &**e {
+        Expr::Const(l, _) => format!("{l:?}"),
+        Expr::Index(i) => format!("{i}"),
+        Expr::Load(l) => format!("t{}{:?}", l.tensor.0, l.index),
+        Expr::Prim { prim, args, .. } => {
+            let args: Vec<String> = args.iter().map(describe_expr).collect();
+            format!("{prim}({})", args.join(", "))
+        }
+        Expr::Convert(v, d) => format!("{d}({})", describe_expr(v)),
+        Expr::Round(v, d) => format!("round_{d}({})", describe_expr(v)),
+        Expr::Guard { value, other, .. } => {
+            format!("guard({}, {})", describe_expr(value), describe_expr(other))
+        }
+        Expr::Check { value, bound, .. } => format!("check({}, {bound})", describe_expr(value)),
+    }
+}
+
+fn describe_groups(graph: &Graph, nests: &Nests, fusion: &Fusion) -> String {
+    let mut text = String::new();
+    for (at, group) in fusion.groups.iter().enumerate() {
+        text += &format!(
+            "group {at} {:?} axes {:?} outer {:?}\n",
+            group.kind, group.space.axes, group.outer
+        );
+        for member in &group.space.members {
+            let tensor = graph.tensor(nests.get(member.nest).tensor);
+            text += &format!("  {} {:?}\n", tensor.name, member.vars);
+        }
+    }
+    for refusal in &fusion.refusals {
+        text += &format!("{}\n", describe_refusal(graph, refusal));
+    }
+    text
+}

@@ -1,0 +1,663 @@
+//! Matrix products: packed panels, a register tile, and the work that follows it from cache.
+//!
+//! A tile of the kernel is a column panel of `nr` by a block of rows. The panel of the second
+//! operand is packed once per call and thread as long as consecutive tiles need the same one; the
+//! raw operand is read each call, so no write to a weight can be missed. For each `mr` rows the
+//! product is accumulated in registers over all of `k`, put into a small tile buffer, and the
+//! fused pointwise pieces run over that buffer. Columns and rows beyond the matrix are computed
+//! from repeated elements and never stored.
+
+use super::eval::{Evaluator, Home, Vector};
+use super::loops::Tiling;
+use super::prepare::{Action, Prepared};
+use crate::error::CompileError;
+use crate::graph::{Graph, Load, TensorId};
+use ferroductor_ir::kernel::*;
+use ferroductor_ir::{DType, IExpr, Literal, Prim};
+use std::collections::BTreeSet;
+
+type Result<T> = std::result::Result<T, CompileError>;
+
+/// Rows that one kernel tile covers; a multiple of every `mr`.
+const ROWS_PER_TILE: i64 = 48;
+
+/// Axes that together form one dimension of the product, slowest first.
+#[derive(Clone, Debug)]
+struct Dimension {
+    axes: Vec<u32>,
+    extent: IExpr,
+}
+
+struct Product<'a, 'b> {
+    graph: &'b Graph,
+    prepared: &'b Prepared,
+    eval: &'a mut Evaluator<'b>,
+    external: &'b dyn Fn(TensorId) -> bool,
+    a: Load,
+    b: Load,
+    batch: Dimension,
+    m: Dimension,
+    n: Dimension,
+    k: Dimension,
+    mr: i64,
+    /// Vectors per row of the register tile, and lanes of one.
+    vectors: i64,
+    lanes: i64,
+}
+
+/// Register tiles by instruction set: rows and vectors, all using nearly every register.
+fn shapes(isa: Isa) -> &'static [(i64, i64)] {
+    match isa {
+        Isa::Avx512 => &[(8, 3), (12, 2), (6, 4), (24, 1)],
+        Isa::Avx2 => &[(6, 2), (4, 3), (12, 1)],
+        Isa::Sse42 => &[(4, 3), (6, 2), (12, 1)],
+        Isa::Neon => &[(8, 3), (12, 2), (6, 4), (24, 1)],
+    }
+}
+
+pub fn emit<'a, 'b>(
+    graph: &'b Graph,
+    prepared: &'b Prepared,
+    eval: &'a mut Evaluator<'b>,
+    external: &'b dyn Fn(TensorId) -> bool,
+) -> Result<Tiling> {
+    let Some(Action::Contract { a, b, .. }) = prepared.pieces.first().map(|p| &p.action) else {
+        return Err(CompileError::internal("schedule", "no product in a product kernel"));
+    };
+    let piece = &prepared.pieces[0];
+    let uses = |load: &Load, axis: u32| load.index[0].uses_var(axis);
+    let dimension = |axes: Vec<u32>| Dimension::new(graph, prepared, axes, &piece.offset);
+    let (mut batch, mut m, mut n) = (Vec::new(), Vec::new(), Vec::new());
+    for axis in real_axes(prepared, &piece.parallel) {
+        match (uses(a, axis), uses(b, axis)) {
+            (true, false) => m.push(axis),
+            (false, true) => n.push(axis),
+            // Broadcast along both operands: as good a batch axis as any.
+            _ => batch.push(axis),
+        }
+    }
+    let k = real_axes(prepared, &piece.reduced);
+    let mut product = Product {
+        graph,
+        prepared,
+        external,
+        batch: dimension(batch),
+        m: dimension(m),
+        n: dimension(n),
+        k: Dimension::new(graph, prepared, k, &a.index[0]),
+        a: a.clone(),
+        b: b.clone(),
+        mr: 1,
+        vectors: 1,
+        lanes: i64::from(eval.emitter.target.lanes(DType::F32)),
+        eval,
+    };
+    product.choose_shape();
+    product.emit()
+}
+
+fn real_axes(prepared: &Prepared, axes: &BTreeSet<u32>) -> Vec<u32> {
+    axes.iter()
+        .copied()
+        .filter(|a| !prepared.axes[*a as usize].is_one())
+        .collect()
+}
+
+impl Dimension {
+    /// Orders the axes by how far apart their elements lie in `offset`.
+    fn new(graph: &Graph, prepared: &Prepared, mut axes: Vec<u32>, offset: &IExpr) -> Dimension {
+        axes.sort_by_key(|a| {
+            let stride = offset.coefficient(*a).map_or(0, |c| graph.hint(&c).abs());
+            std::cmp::Reverse(stride)
+        });
+        let extent = IExpr::product(axes.iter().map(|a| &prepared.axes[*a as usize]));
+        Dimension { axes, extent }
+    }
+
+    /// Is `offset` linear in the dimension's position, and by which factor?
+    fn stride(&self, prepared: &Prepared, offset: &IExpr) -> Option<IExpr> {
+        let mut expected: Option<IExpr> = None;
+        for axis in self.axes.iter().rev() {
+            let own = offset.coefficient(*axis)?;
+            if let Some(e) = &expected
+                && *e != own
+            {
+                return None;
+            }
+            expected = Some(&own * &prepared.axes[*axis as usize]);
+        }
+        match self.axes.last() {
+            Some(last) => offset.coefficient(*last),
+            None => Some(IExpr::zero()),
+        }
+    }
+}
+
+impl Product<'_, '_> {
+    fn nr(&self) -> i64 {
+        self.lanes * self.vectors
+    }
+
+    /// The register tile that wastes least on the ragged edges.
+    fn choose_shape(&mut self) {
+        let (m, n) = (
+            self.graph.hint(&self.m.extent).max(1),
+            self.graph.hint(&self.n.extent).max(1),
+        );
+        let cost = |(mr, vectors): (i64, i64)| {
+            let mr = mr.min(m);
+            let nr = vectors * self.lanes;
+            let padded = (m + mr - 1) / mr * mr * ((n + nr - 1) / nr * nr);
+            // Loads per multiplication, as a small surcharge.
+            let surcharge = padded * (mr + vectors) / (mr * vectors) / 8;
+            padded + surcharge
+        };
+        let best = shapes(self.eval.emitter.target.isa)
+            .iter()
+            .copied()
+            .min_by_key(|s| cost(*s))
+            .unwrap_or((4, 1));
+        let symbolic = self.m.extent.as_const().is_none();
+        self.mr = if symbolic { best.0 } else { best.0.min(m) };
+        self.vectors = best.1;
+    }
+
+    /// Sets the axes of a dimension to a linear position in kernel terms.
+    fn set(&mut self, which: &Dimension, at: &IExpr) {
+        let mut rest = at.clone();
+        for (n, axis) in which.axes.iter().enumerate().rev() {
+            let extent = self.eval.extent(*axis);
+            self.eval.axis[*axis as usize] = if n == 0 {
+                rest.clone()
+            } else {
+                let own = rest.modulo(&extent);
+                rest = rest.floor_div(&extent);
+                self.eval.emitter.index_value(&own)
+            };
+            if n > 0 {
+                rest = self.eval.emitter.index_value(&rest);
+            }
+        }
+    }
+
+    fn emit(&mut self) -> Result<Tiling> {
+        let (mr, nr) = (self.mr, self.nr());
+        let (m, n, k) = (self.m.clone(), self.n.clone(), self.k.clone());
+        let rows = self.eval.sized(&m.extent);
+        let columns = self.eval.sized(&n.extent);
+        let depth = self.eval.sized(&k.extent);
+        let batches = self.eval.sized(&self.batch.extent.clone());
+        let row_blocks = rows.ceil_div(ROWS_PER_TILE);
+        let panels = columns.ceil_div(nr);
+
+        let panel_elements = &depth * &IExpr::constant(nr);
+        let pack = self.eval.emitter.local(DType::F32, panel_elements, "panel");
+        let tile = self
+            .eval
+            .emitter
+            .local(DType::F32, IExpr::constant(mr * nr), "tile");
+        let i64_ty = Ty::scalar(DType::I64);
+        let packed = self.eval.emitter.setup_register(Literal::Int(-1), i64_ty);
+
+        // Tile id: row blocks fastest, so that neighbours share a panel.
+        let id = IExpr::var(TILE.0);
+        let block = id.modulo(&row_blocks);
+        let block = self.eval.emitter.index_value(&block);
+        let key = id.floor_div(&row_blocks);
+        let key = self.eval.emitter.index_value(&key);
+        let panel = key.modulo(&panels);
+        let panel = self.eval.emitter.index_value(&panel);
+        let batch = key.floor_div(&panels);
+        let batch = self.eval.emitter.index_value(&batch);
+        let dimension = self.batch.clone();
+        self.set(&dimension, &batch);
+        let n0 = &panel * &IExpr::constant(nr);
+
+        let key_value = self.eval.emitter.push(Op::Index { expr: key.clone() });
+        let last = self.eval.emitter.get(packed);
+        let stale = self.eval.emitter.prim(Prim::Ne, &[key_value, last])?;
+        self.eval.open_if(stale);
+        self.pack_panel(pack, &n0, &columns, &depth)?;
+        self.eval.emitter.set(packed, key_value);
+        self.eval.close();
+
+        let first = &block * &IExpr::constant(ROWS_PER_TILE);
+        let end = (&first + &IExpr::constant(ROWS_PER_TILE)).smaller(&rows);
+        let end = match rows.as_const() {
+            Some(r) if r % ROWS_PER_TILE == 0 => &first + &IExpr::constant(ROWS_PER_TILE),
+            _ => end,
+        };
+        let end = self.eval.emitter.index_value(&end);
+        let first = self.eval.emitter.index_value(&first);
+        let row = self.eval.open_for(first, end.clone(), mr);
+        self.multiply(pack, tile, &row, &rows, &depth)?;
+        self.follow(tile, &row, &end, &n0, &columns)?;
+        self.eval.close();
+        Ok(Tiling {
+            tiles: &(&batches * &panels) * &row_blocks,
+            elements: self.graph.hint(&k.extent) * nr * ROWS_PER_TILE / 16,
+        })
+    }
+
+    /// `position`, kept inside the matrix.
+    fn clamped(&mut self, position: IExpr, extent: &IExpr, step: i64) -> IExpr {
+        match extent.as_const() {
+            Some(e) if e % step == 0 => position,
+            _ => position.smaller(&(extent - &IExpr::one())),
+        }
+    }
+
+    /// Element of an operand at the present axes, in `f32`.
+    fn operand(&mut self, load: &Load, lanes: u32) -> Result<ValueId> {
+        let buf = self
+            .eval
+            .buffers
+            .get(&load.tensor)
+            .copied()
+            .ok_or_else(|| CompileError::internal("schedule", "an operand has no buffer"))?;
+        let index = self.eval.place(&load.index[0]);
+        let value = self.eval.emitter.push(Op::Load { buf, index, lanes });
+        Ok(self.eval.emitter.convert(value, DType::F32))
+    }
+
+    /// Fills `pack[k][j]` with columns `n0 + j` of the second operand.
+    fn pack_panel(&mut self, pack: Buf, n0: &IExpr, columns: &IExpr, depth: &IExpr) -> Result<()> {
+        let load = self.b.clone();
+        let along_n = self.n.stride(self.prepared, &load.index[0]);
+        let along_k = self.k.stride(self.prepared, &load.index[0]);
+        let nr = self.nr();
+        if along_k.is_some_and(|s| s.is_one()) && self.k.axes.len() == 1 {
+            return self.pack_transposed(pack, n0, columns, depth);
+        }
+        if along_n.is_some_and(|s| s.is_one()) {
+            let ragged = columns.as_const().is_none_or(|c| c % nr != 0);
+            if !ragged {
+                return self.pack_rows(pack, n0, depth);
+            }
+            let beyond = self.eval.emitter.push(Op::Index {
+                expr: n0 + &IExpr::constant(nr),
+            });
+            let limit = self.eval.emitter.push(Op::Index {
+                expr: columns.clone(),
+            });
+            let full = self.eval.emitter.prim(Prim::Le, &[beyond, limit])?;
+            let partial = self.eval.emitter.prim(Prim::Not, &[full])?;
+            self.eval.open_if(full);
+            self.pack_rows(pack, n0, depth)?;
+            self.eval.close();
+            self.eval.open_if(partial);
+            self.pack_singly(pack, n0, columns, depth)?;
+            self.eval.close();
+            return Ok(());
+        }
+        self.pack_singly(pack, n0, columns, depth)
+    }
+
+    fn pack_rows(&mut self, pack: Buf, n0: &IExpr, depth: &IExpr) -> Result<()> {
+        let (n, k, load) = (self.n.clone(), self.k.clone(), self.b.clone());
+        let at = self.eval.open_for(IExpr::zero(), depth.clone(), 1);
+        self.set(&k, &at);
+        for v in 0..self.vectors {
+            let j = IExpr::constant(v * self.lanes);
+            self.set(&n, &(n0 + &j));
+            let value = self.operand(&load, self.lanes as u32)?;
+            let index = &(&at * &IExpr::constant(self.nr())) + &j;
+            self.eval.emitter.store(pack, index, value);
+        }
+        self.eval.close();
+        Ok(())
+    }
+
+    fn pack_singly(
+        &mut self,
+        pack: Buf,
+        n0: &IExpr,
+        columns: &IExpr,
+        depth: &IExpr,
+    ) -> Result<()> {
+        let (n, k, load) = (self.n.clone(), self.k.clone(), self.b.clone());
+        let nr = self.nr();
+        let at = self.eval.open_for(IExpr::zero(), depth.clone(), 1);
+        self.set(&k, &at);
+        let j = self
+            .eval
+            .open_for(IExpr::zero(), IExpr::constant(nr), 1);
+        let position = self.clamped(n0 + &j, columns, nr);
+        let position = self.eval.emitter.index_value(&position);
+        self.set(&n, &position);
+        let value = self.operand(&load, 1)?;
+        let index = &(&at * &IExpr::constant(nr)) + &j;
+        self.eval.emitter.store(pack, index, value);
+        self.eval.close();
+        self.eval.close();
+        Ok(())
+    }
+
+    /// The operand is contiguous along `k`: squares of `lanes` by `lanes` are turned in registers.
+    fn pack_transposed(
+        &mut self,
+        pack: Buf,
+        n0: &IExpr,
+        columns: &IExpr,
+        depth: &IExpr,
+    ) -> Result<()> {
+        let (n, k, load) = (self.n.clone(), self.k.clone(), self.b.clone());
+        let (lanes, nr) = (self.lanes, self.nr());
+        let whole = &depth.floor_div(&IExpr::constant(lanes)) * &IExpr::constant(lanes);
+        for v in 0..self.vectors {
+            let base = n0 + &IExpr::constant(v * lanes);
+            let at = self.eval.open_for(IExpr::zero(), whole.clone(), lanes);
+            self.set(&k, &at);
+            let mut rows = Vec::new();
+            for r in 0..lanes {
+                let position = self.clamped(&base + &IExpr::constant(r), columns, nr);
+                let position = self.eval.emitter.index_value(&position);
+                self.set(&n, &position);
+                rows.push(self.operand(&load, lanes as u32)?);
+            }
+            self.transpose(&mut rows);
+            for (c, row) in rows.into_iter().enumerate() {
+                let index = &(&(&at + &IExpr::constant(c as i64)) * &IExpr::constant(nr))
+                    + &IExpr::constant(v * lanes);
+                self.eval.emitter.store(pack, index, row);
+            }
+            self.eval.close();
+        }
+        if whole == *depth {
+            return Ok(());
+        }
+        let at = self.eval.open_for(whole, depth.clone(), 1);
+        self.set(&k, &at);
+        let j = self
+            .eval
+            .open_for(IExpr::zero(), IExpr::constant(nr), 1);
+        let position = self.clamped(n0 + &j, columns, nr);
+        let position = self.eval.emitter.index_value(&position);
+        self.set(&n, &position);
+        let value = self.operand(&load, 1)?;
+        let index = &(&at * &IExpr::constant(nr)) + &j;
+        self.eval.emitter.store(pack, index, value);
+        self.eval.close();
+        self.eval.close();
+        Ok(())
+    }
+
+    /// Turns a square of vectors by swapping ever smaller blocks.
+    fn transpose(&mut self, rows: &mut [ValueId]) {
+        let size = rows.len();
+        let mut d = size / 2;
+        while d > 0 {
+            for i in (0..size).filter(|i| i & d == 0) {
+                let (a, b) = (rows[i], rows[i | d]);
+                let pick = |from: usize| -> Vec<u32> {
+                    (0..size)
+                        .map(|lane| {
+                            let source = if lane & d == 0 {
+                                lane + from
+                            } else {
+                                size + lane - (d - from)
+                            };
+                            source as u32
+                        })
+                        .collect()
+                };
+                rows[i] = self.eval.emitter.push(Op::Shuffle {
+                    a,
+                    b,
+                    lanes: pick(0),
+                });
+                rows[i | d] = self.eval.emitter.push(Op::Shuffle {
+                    a,
+                    b,
+                    lanes: pick(d),
+                });
+            }
+            d /= 2;
+        }
+    }
+
+    /// The register tile: `mr` rows from `row` on, all of `k`, into the tile buffer.
+    fn multiply(
+        &mut self,
+        pack: Buf,
+        tile: Buf,
+        row: &IExpr,
+        rows: &IExpr,
+        depth: &IExpr,
+    ) -> Result<()> {
+        let (mr, nr, lanes) = (self.mr, self.nr(), self.lanes as u32);
+        let source = self.first_operand(row, rows, depth)?;
+        let ty = Ty::new(DType::F32, lanes);
+        let mut sums = Vec::new();
+        for _ in 0..mr * self.vectors {
+            let zero = self.eval.emitter.constant(Literal::Float(0.0), ty);
+            sums.push(self.eval.emitter.register(zero));
+        }
+        let at = self.eval.open_for(IExpr::zero(), depth.clone(), 1);
+        let mut columns = Vec::new();
+        for v in 0..self.vectors {
+            columns.push(self.eval.emitter.push_here(Op::Load {
+                buf: pack,
+                index: &(&at * &IExpr::constant(nr)) + &IExpr::constant(v * self.lanes),
+                lanes,
+            }));
+        }
+        for i in 0..mr {
+            let (buf, index) = source.element(i, &at);
+            let a = self.eval.emitter.push_here(Op::Load {
+                buf,
+                index,
+                lanes: 1,
+            });
+            for (v, column) in columns.iter().enumerate() {
+                let register = sums[(i * self.vectors) as usize + v];
+                let sum = self.eval.emitter.get(register);
+                let sum = self.eval.emitter.prim(Prim::Fma, &[a, *column, sum])?;
+                self.eval.emitter.set(register, sum);
+            }
+        }
+        self.eval.close();
+        for (n, register) in sums.into_iter().enumerate() {
+            let value = self.eval.emitter.get(register);
+            let index = IExpr::constant(n as i64 * self.lanes);
+            self.eval.emitter.store(tile, index, value);
+        }
+        Ok(())
+    }
+
+    /// Where the rows of the first operand are read: as they lie in memory if `k` is contiguous
+    /// and already `f32`, else from a packed copy of the `mr` rows.
+    fn first_operand(&mut self, row: &IExpr, rows: &IExpr, depth: &IExpr) -> Result<Rows> {
+        let (m, k, load) = (self.m.clone(), self.k.clone(), self.a.clone());
+        let buf = self
+            .eval
+            .buffers
+            .get(&load.tensor)
+            .copied()
+            .ok_or_else(|| CompileError::internal("schedule", "an operand has no buffer"))?;
+        let plain = self.eval.emitter.buf_dtype(buf) == DType::F32;
+        let contiguous = k
+            .stride(self.prepared, &load.index[0])
+            .is_some_and(|s| s.is_one());
+        let mut bases = Vec::new();
+        self.set(&k, &IExpr::zero());
+        for i in 0..self.mr {
+            let position = self.clamped(row + &IExpr::constant(i), rows, self.mr);
+            let position = self.eval.emitter.index_value(&position);
+            self.set(&m, &position);
+            let base = self.eval.place(&load.index[0]);
+            bases.push(self.eval.emitter.index_value(&base));
+        }
+        if plain && contiguous {
+            return Ok(Rows::Raw { buf, bases });
+        }
+        let elements = depth * &IExpr::constant(self.mr);
+        let copy = self.eval.emitter.local(DType::F32, elements, "rows");
+        if contiguous {
+            for (i, base) in bases.iter().enumerate() {
+                let begin = depth * &IExpr::constant(i as i64);
+                self.copy_row(buf, base, copy, &begin, depth)?;
+            }
+            return Ok(Rows::Copied {
+                buf: copy,
+                row: depth.clone(),
+                step: IExpr::one(),
+            });
+        }
+        let at = self.eval.open_for(IExpr::zero(), depth.clone(), 1);
+        self.set(&k, &at);
+        for i in 0..self.mr {
+            let position = self.clamped(row + &IExpr::constant(i), rows, self.mr);
+            let position = self.eval.emitter.index_value(&position);
+            self.set(&m, &position);
+            let value = self.operand(&load, 1)?;
+            let index = &(&at * &IExpr::constant(self.mr)) + &IExpr::constant(i);
+            self.eval.emitter.store(copy, index, value);
+        }
+        self.eval.close();
+        Ok(Rows::Copied {
+            buf: copy,
+            row: IExpr::one(),
+            step: IExpr::constant(self.mr),
+        })
+    }
+
+    fn copy_row(
+        &mut self,
+        from: Buf,
+        base: &IExpr,
+        to: Buf,
+        begin: &IExpr,
+        depth: &IExpr,
+    ) -> Result<()> {
+        let whole = &depth.floor_div(&IExpr::constant(self.lanes)) * &IExpr::constant(self.lanes);
+        for (start, end, step) in [
+            (IExpr::zero(), whole.clone(), self.lanes),
+            (whole.clone(), depth.clone(), 1),
+        ] {
+            if start == end {
+                continue;
+            }
+            let at = self.eval.open_for(start, end, step);
+            let value = self.eval.emitter.push(Op::Load {
+                buf: from,
+                index: base + &at,
+                lanes: step as u32,
+            });
+            self.eval.emitter.store(to, begin + &at, value);
+            self.eval.close();
+        }
+        Ok(())
+    }
+
+    /// Runs the pointwise pieces over the tile buffer and stores what leaves the kernel.
+    fn follow(
+        &mut self,
+        tile: Buf,
+        row: &IExpr,
+        end: &IExpr,
+        n0: &IExpr,
+        columns: &IExpr,
+    ) -> Result<()> {
+        let (mr, nr) = (self.mr, self.nr());
+        let (m, n) = (self.m.clone(), self.n.clone());
+        let valid = (end - row).smaller(&IExpr::constant(mr));
+        let valid = match self.m.extent.as_const() {
+            Some(e) if e % mr == 0 && ROWS_PER_TILE % mr == 0 => IExpr::constant(mr),
+            _ => self.eval.emitter.index_value(&valid),
+        };
+        let i = self.eval.open_for(IExpr::zero(), valid, 1);
+        let position = self.eval.emitter.index_value(&(row + &i));
+        self.set(&m, &position);
+        let width = match columns.as_const() {
+            Some(c) if c % nr == 0 => IExpr::constant(nr),
+            _ => {
+                let left = (columns - n0).smaller(&IExpr::constant(nr));
+                self.eval.emitter.index_value(&left)
+            }
+        };
+        let lanes = self.follow_lanes();
+        let whole = &width.floor_div(&IExpr::constant(lanes)) * &IExpr::constant(lanes);
+        let whole = self.eval.emitter.index_value(&whole);
+        let ranges = [(IExpr::zero(), whole.clone(), lanes), (whole, width, 1)];
+        for (begin, finish, step) in ranges {
+            if begin == finish {
+                continue;
+            }
+            let j = self.eval.open_for(begin, finish, step);
+            self.set(&n, &(n0 + &j));
+            let axis = n.axes.last().copied();
+            self.eval.vector = axis.filter(|_| step > 1).map(|axis| Vector {
+                axis,
+                lanes: step as u32,
+            });
+            let index = &(&i * &IExpr::constant(nr)) + &j;
+            self.store_pieces(tile, index)?;
+            self.eval.vector = None;
+            self.eval.close();
+        }
+        self.eval.close();
+        Ok(())
+    }
+
+    /// Lanes of the following work: none where a vector could straddle two rows of a split axis.
+    fn follow_lanes(&self) -> i64 {
+        let aligned = match self.n.axes.as_slice() {
+            [] => false,
+            [_] => true,
+            [.., last] => self.prepared.axes[*last as usize]
+                .as_const()
+                .is_some_and(|e| e % self.lanes == 0),
+        };
+        let axis = self.n.axes.last().copied();
+        let guarded = self.prepared.pieces.iter().any(|p| {
+            axis.is_some_and(|a| !super::loops::vectorizable(p, a))
+        });
+        if aligned && !guarded { self.lanes } else { 1 }
+    }
+
+    fn store_pieces(&mut self, tile: Buf, index: IExpr) -> Result<()> {
+        let prepared = self.prepared;
+        for (at, piece) in prepared.pieces.iter().enumerate() {
+            let home = match &piece.action {
+                Action::Contract { .. } => Home::Placed(tile, index.clone()),
+                _ => Home::Inline(at),
+            };
+            self.eval.homes.insert(piece.tensor, home);
+        }
+        for piece in &prepared.pieces {
+            if !(self.external)(piece.tensor) {
+                continue;
+            }
+            let lanes = self.eval.vector.map_or(1, |v| v.lanes);
+            let value = match &piece.action {
+                Action::Store { value, .. } => self.eval.eval(value)?,
+                _ => self.eval.emitter.push_here(Op::Load {
+                    buf: tile,
+                    index: index.clone(),
+                    lanes,
+                }),
+            };
+            super::loops::store(self.eval, piece.tensor, &piece.offset, value)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the register tile reads the first operand.
+enum Rows {
+    Raw { buf: Buf, bases: Vec<IExpr> },
+    /// Element `(i, k)` at `i*row + k*step`.
+    Copied { buf: Buf, row: IExpr, step: IExpr },
+}
+
+impl Rows {
+    fn element(&self, i: i64, k: &IExpr) -> (Buf, IExpr) {
+        match self {
+            Rows::Raw { buf, bases } => (*buf, &bases[i as usize] + k),
+            Rows::Copied { buf, row, step } => {
+                (*buf, &(&IExpr::constant(i) * row) + &(k * step))
+            }
+        }
+    }
+}

@@ -1,0 +1,485 @@
+//! Evaluating scalar expressions inside the loops: vectors where the vectorised axis is involved,
+//! scalars elsewhere, each value computed once and as far out as possible.
+
+use super::emitter::Emitter;
+use super::prepare::{Action, Prepared};
+use crate::error::CompileError;
+use crate::graph::{E, Expr, Load, TensorId};
+use ferroductor_ir::kernel::*;
+use ferroductor_ir::{Atom, DType, Extents, IExpr, Literal, NoRanges, Prim};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+type Result<T> = std::result::Result<T, CompileError>;
+
+/// Where a tensor computed in this kernel can be read.
+#[derive(Clone, Debug)]
+pub enum Home {
+    /// Recomputed (or found already computed) at the same point.
+    Inline(usize),
+    /// A finished reduction's value.
+    Value(ValueId),
+    /// Elements in memory written by this kernel: buffer, and its offset as a function of the axes.
+    Memory(Buf, IExpr),
+    /// Consecutive lanes from an index in the kernel's own terms.
+    Placed(Buf, IExpr),
+}
+
+/// The axis that lanes run along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vector {
+    pub axis: u32,
+    pub lanes: u32,
+}
+
+pub struct Evaluator<'a> {
+    pub emitter: Emitter<'a>,
+    pub prepared: &'a Prepared,
+    /// Value of each axis (at lane 0 of the vectorised one).
+    pub axis: Vec<IExpr>,
+    pub vector: Option<Vector>,
+    pub homes: HashMap<TensorId, Home>,
+    /// Parameter of each tensor that lies outside.
+    pub buffers: HashMap<TensorId, Buf>,
+    /// Values per expression, with the block they were computed in.
+    memo: Vec<HashMap<(*const Expr, Option<u32>), ValueId>>,
+    /// Kernel slot of each size symbol.
+    pub sizes: Vec<u32>,
+    /// Errors of checks: kernel code minus one is the position here.
+    pub errors: Vec<u32>,
+}
+
+impl<'a> Evaluator<'a> {
+    pub fn new(emitter: Emitter<'a>, prepared: &'a Prepared) -> Evaluator<'a> {
+        Evaluator {
+            axis: vec![IExpr::zero(); prepared.axes.len()],
+            emitter,
+            prepared,
+            vector: None,
+            homes: HashMap::new(),
+            buffers: HashMap::new(),
+            memo: vec![HashMap::new(), HashMap::new()],
+            sizes: Vec::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    // Index expressions.
+
+    /// An expression over size symbols and axes in the kernel's own terms.
+    pub fn place(&mut self, e: &IExpr) -> IExpr {
+        let axis = self.axis.clone();
+        let sized = self.sized(e);
+        sized.substitute(
+            &|a| match a {
+                Atom::Var(v) => axis.get(*v as usize).cloned(),
+                _ => None,
+            },
+            &NoRanges,
+        )
+    }
+
+    /// Renumbers size symbols to the kernel's size table.
+    pub fn sized(&mut self, e: &IExpr) -> IExpr {
+        let mut wanted = Vec::new();
+        e.visit(&mut |a| {
+            if let Atom::Size(s) = a {
+                wanted.push(*s);
+            }
+        });
+        if wanted.is_empty() {
+            return e.clone();
+        }
+        for s in wanted {
+            if !self.sizes.contains(&s) {
+                self.sizes.push(s);
+            }
+        }
+        let slots = self.sizes.clone();
+        e.substitute(
+            &|a| match a {
+                Atom::Size(s) => slots
+                    .iter()
+                    .position(|x| x == s)
+                    .map(|at| IExpr::size(at as u32)),
+                _ => None,
+            },
+            &NoRanges,
+        )
+    }
+
+    pub fn extent(&mut self, axis: u32) -> IExpr {
+        let e = self.prepared.axes[axis as usize].clone();
+        self.sized(&e)
+    }
+
+    // Blocks: the memo follows them.
+
+    pub fn open_for(&mut self, begin: IExpr, end: IExpr, step: i64) -> IExpr {
+        self.memo.push(HashMap::new());
+        self.emitter.open_for(begin, end, step)
+    }
+
+    pub fn open_if(&mut self, cond: ValueId) {
+        self.memo.push(HashMap::new());
+        self.emitter.open_if(cond);
+    }
+
+    pub fn close(&mut self) {
+        self.memo.pop();
+        self.emitter.close();
+    }
+
+    /// Forgets what was computed in the innermost block, because an axis moved.
+    pub fn forget(&mut self) {
+        if let Some(top) = self.memo.last_mut() {
+            top.clear();
+        }
+    }
+
+    // Expressions.
+
+    pub fn eval(&mut self, e: &E) -> Result<ValueId> {
+        let key = (Arc::as_ptr(e), self.vector.map(|v| v.lanes));
+        if let Some(known) = self.memo.iter().rev().find_map(|m| m.get(&key)) {
+            return Ok(*known);
+        }
+        let value = self.compute(e)?;
+        let depth = self
+            .emitter
+            .value_depth_of(value)
+            .min(self.memo.len().saturating_sub(1));
+        self.memo[depth].insert(key, value);
+        Ok(value)
+    }
+
+    fn compute(&mut self, e: &E) -> Result<ValueId> {
+        match &**e {
+            Expr::Const(literal, dtype) => {
+                Ok(self.emitter.constant(*literal, Ty::scalar(*dtype)))
+            }
+            Expr::Index(i) => self.index(i),
+            Expr::Load(load) => self.load(load),
+            Expr::Prim { prim, args, .. } => {
+                let args = args
+                    .iter()
+                    .map(|a| self.eval(a))
+                    .collect::<Result<Vec<_>>>()?;
+                self.emitter.prim(*prim, &args)
+            }
+            Expr::Convert(value, to) => {
+                let value = self.eval(value)?;
+                Ok(self.emitter.convert(value, *to))
+            }
+            Expr::Round(value, to) => {
+                let value = self.eval(value)?;
+                let narrow = self.emitter.convert(value, *to);
+                Ok(self.emitter.convert(narrow, DType::F32))
+            }
+            Expr::Guard {
+                bounds,
+                value,
+                other,
+            } => self.guard(bounds, value, other),
+            Expr::Check {
+                value,
+                bound,
+                error,
+            } => self.check(value, bound, *error),
+        }
+    }
+
+    /// The factor of the vectorised axis in an index, if lanes matter to it at all.
+    fn lane_stride(&self, e: &IExpr) -> Lane {
+        let Some(vector) = self.vector else {
+            return Lane::Uniform;
+        };
+        match e.coefficient(vector.axis) {
+            Some(c) if c.is_zero() => Lane::Uniform,
+            Some(c) => Lane::Linear(c),
+            None => Lane::General,
+        }
+    }
+
+    fn index(&mut self, e: &IExpr) -> Result<ValueId> {
+        match self.lane_stride(e) {
+            Lane::Uniform => {
+                let expr = self.place(e);
+                Ok(self.emitter.push(Op::Index { expr }))
+            }
+            Lane::Linear(stride) => {
+                let (base, stride) = (self.place(e), self.place(&stride));
+                let lanes = self.vector.map_or(1, |v| v.lanes);
+                Ok(self.emitter.push(Op::Ramp {
+                    base,
+                    stride,
+                    lanes,
+                }))
+            }
+            Lane::General => self.index_arithmetic(e, &[]),
+        }
+    }
+
+    /// An index expression in `i64` arithmetic, lane by lane. `values[k]` is `Atom::Value(k)`.
+    fn index_arithmetic(&mut self, e: &IExpr, values: &[ValueId]) -> Result<ValueId> {
+        let mut sum: Option<ValueId> = None;
+        let i64_ty = Ty::scalar(DType::I64);
+        // The part without lanes or loaded values is one scalar expression.
+        let mut uniform = IExpr::zero();
+        for (monomial, coefficient) in e.terms() {
+            let mut term = IExpr::constant(*coefficient);
+            for a in monomial {
+                term = &term * &IExpr::atom(a.clone());
+            }
+            let mut has_value = false;
+            term.visit(&mut |a| has_value |= matches!(a, Atom::Value(_)));
+            if !has_value && self.lane_stride(&term) == Lane::Uniform {
+                uniform = &uniform + &term;
+                continue;
+            }
+            let mut product = self
+                .emitter
+                .constant(Literal::Int(*coefficient), i64_ty);
+            for a in monomial {
+                let factor = self.atom_arithmetic(a, values)?;
+                product = self.emitter.prim(Prim::Mul, &[product, factor])?;
+            }
+            sum = Some(match sum {
+                None => product,
+                Some(s) => self.emitter.prim(Prim::Add, &[s, product])?,
+            });
+        }
+        let expr = self.place(&uniform);
+        let base = self.emitter.push(Op::Index { expr });
+        match sum {
+            None => Ok(base),
+            Some(s) => self.emitter.prim(Prim::Add, &[s, base]),
+        }
+    }
+
+    fn atom_arithmetic(&mut self, a: &Atom, values: &[ValueId]) -> Result<ValueId> {
+        let binary = |prim: Prim, x: &IExpr, y: &IExpr, this: &mut Self| {
+            let x = this.index_arithmetic(x, values)?;
+            let y = this.index_arithmetic(y, values)?;
+            this.emitter.prim(prim, &[x, y])
+        };
+        match a {
+            Atom::Value(k) => values.get(*k as usize).copied().ok_or_else(|| {
+                CompileError::internal("schedule", "an index refers to a missing value")
+            }),
+            Atom::FloorDiv(x, y) => binary(Prim::FloorDivide, x, y, self),
+            Atom::Mod(x, y) => binary(Prim::Remainder, x, y, self),
+            Atom::Min(x, y) => binary(Prim::Minimum, x, y, self),
+            Atom::Max(x, y) => binary(Prim::Maximum, x, y, self),
+            Atom::Var(_) | Atom::Size(_) => self.index(&IExpr::atom(a.clone())),
+        }
+    }
+
+    fn load(&mut self, load: &Load) -> Result<ValueId> {
+        match self.homes.get(&load.tensor).cloned() {
+            Some(Home::Value(value)) => return Ok(value),
+            Some(Home::Inline(piece)) => return self.inline(piece, load),
+            Some(Home::Placed(buf, index)) => {
+                let lanes = self.vector.map_or(1, |v| v.lanes);
+                let raw = self.emitter.push_here(Op::Load { buf, index, lanes });
+                return Ok(self.emitter.convert(raw, load.dtype));
+            }
+            Some(Home::Memory(buf, offset)) => {
+                // Members read what members computed only at the same point.
+                let here = Load {
+                    index: vec![offset],
+                    ..load.clone()
+                };
+                let raw = self.read(buf, &here, true)?;
+                return Ok(self.emitter.convert(raw, load.dtype));
+            }
+            None => {}
+        }
+        let buf = self.buffers.get(&load.tensor).copied().ok_or_else(|| {
+            CompileError::internal("schedule", "a tensor is read that has no buffer")
+        })?;
+        let raw = self.read(buf, load, false)?;
+        Ok(self.emitter.convert(raw, load.dtype))
+    }
+
+    fn inline(&mut self, piece: usize, load: &Load) -> Result<ValueId> {
+        let prepared = self.prepared;
+        match &prepared.pieces[piece].action {
+            Action::Store { offset, value } if load.index[0] == *offset => self.eval(value),
+            _ => Err(CompileError::internal(
+                "schedule",
+                "an element without memory is read at another point",
+            )),
+        }
+    }
+
+    /// Reads elements of a buffer. `written`: the kernel itself writes it, so the load stays here.
+    fn read(&mut self, buf: Buf, load: &Load, written: bool) -> Result<ValueId> {
+        let values = load
+            .values
+            .iter()
+            .map(|v| self.eval(v))
+            .collect::<Result<Vec<_>>>()?;
+        let offset = &load.index[0];
+        let scalar_values = values.iter().all(|v| self.emitter.ty(*v).lanes == 1);
+        let lane = self.lane_stride(offset);
+        let op = if scalar_values && lane != Lane::General {
+            let index = self.place_with(offset, &values);
+            let lanes = self.vector.map_or(1, |v| v.lanes);
+            match lane {
+                Lane::Linear(stride) if stride.is_one() => Op::Load { buf, index, lanes },
+                Lane::Linear(stride) => Op::LoadStrided {
+                    buf,
+                    index,
+                    stride: self.place_with(&stride, &values),
+                    lanes,
+                },
+                _ => Op::Load {
+                    buf,
+                    index,
+                    lanes: 1,
+                },
+            }
+        } else {
+            let index = self.index_arithmetic(offset, &values)?;
+            Op::Gather { buf, index }
+        };
+        Ok(if written {
+            self.emitter.push_here(op)
+        } else {
+            self.emitter.push(op)
+        })
+    }
+
+    /// Like [`Evaluator::place`], with scalar values for `Atom::Value(k)`.
+    fn place_with(&mut self, e: &IExpr, values: &[ValueId]) -> IExpr {
+        let axis = self.axis.clone();
+        let sized = self.sized(e);
+        sized.substitute(
+            &|a| match a {
+                Atom::Var(v) => axis.get(*v as usize).cloned(),
+                Atom::Value(k) => values.get(*k as usize).map(|v| IExpr::value(v.0)),
+                _ => None,
+            },
+            &NoRanges,
+        )
+    }
+
+    /// The predicate that all bounds hold.
+    fn inside(&mut self, bounds: &[(IExpr, IExpr)]) -> Result<ValueId> {
+        let i64_ty = Ty::scalar(DType::I64);
+        let mut all: Option<ValueId> = None;
+        let axes = self.prepared.axes.clone();
+        let ranges = Extents(&axes);
+        for (e, bound) in bounds {
+            let value = self.index(e)?;
+            let bounds_of = e.bounds(&ranges);
+            let never_negative = bounds_of
+                .as_ref()
+                .is_some_and(|(low, _)| low.is_nonnegative(&ranges));
+            let never_beyond = bounds_of.as_ref().is_some_and(|(_, high)| {
+                (&(bound - high) - &IExpr::one()).is_nonnegative(&ranges)
+            });
+            let mut tests = Vec::new();
+            if !never_negative {
+                let zero = self.emitter.constant(Literal::Int(0), i64_ty);
+                tests.push(self.emitter.prim(Prim::Ge, &[value, zero])?);
+            }
+            if !never_beyond {
+                let limit = self.index(bound)?;
+                tests.push(self.emitter.prim(Prim::Lt, &[value, limit])?);
+            }
+            for test in tests {
+                all = Some(match all {
+                    None => test,
+                    Some(a) => self.emitter.prim(Prim::And, &[a, test])?,
+                });
+            }
+        }
+        Ok(match all {
+            Some(value) => value,
+            None => self
+                .emitter
+                .constant(Literal::Bool(true), Ty::scalar(DType::Bool)),
+        })
+    }
+
+    /// `value` where inside, else `other`. Branches where the lanes agree; the caller runs the
+    /// loop one lane at a time where they may not (see `loops::vectorizable`).
+    fn guard(&mut self, bounds: &[(IExpr, IExpr)], value: &E, other: &E) -> Result<ValueId> {
+        let cond = self.inside(bounds)?;
+        if self.emitter.ty(cond).lanes != 1 {
+            return Err(CompileError::internal(
+                "schedule",
+                "a guard along the vectorised axis",
+            ));
+        }
+        let lanes = self.vector.map_or(1, |v| v.lanes);
+        let other = self.eval(other)?;
+        let other = self.emitter.widen(other, lanes);
+        let register = self.emitter.register(other);
+        self.open_if(cond);
+        // Nothing of the guarded value may be computed outside the condition.
+        let before = self.memo.len();
+        let floor = self.emitter.depth();
+        let inner = {
+            let value = value.clone();
+            self.confined(floor, |this| this.eval(&value))
+        };
+        debug_assert_eq!(before, self.memo.len());
+        let inner = inner?;
+        let inner = self.emitter.widen(inner, lanes);
+        self.emitter.set(register, inner);
+        self.close();
+        Ok(self.emitter.get(register))
+    }
+
+    fn confined<T>(&mut self, floor: usize, f: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.emitter.raise_load_floor(floor);
+        let result = f(self);
+        self.emitter.restore_load_floor(before);
+        result
+    }
+
+    fn check(&mut self, value: &E, bound: &IExpr, error: u32) -> Result<ValueId> {
+        let value = self.eval(value)?;
+        let i64_ty = Ty::scalar(DType::I64);
+        let zero = self.emitter.constant(Literal::Int(0), i64_ty);
+        let expr = self.place(bound);
+        let limit = self.emitter.push(Op::Index { expr });
+        let below = self.emitter.prim(Prim::Lt, &[value, zero])?;
+        let beyond = self.emitter.prim(Prim::Ge, &[value, limit])?;
+        let mut bad = self.emitter.prim(Prim::Or, &[below, beyond])?;
+        let lanes = self.emitter.ty(bad).lanes;
+        if lanes > 1 {
+            let mut any = self.emitter.push(Op::Extract {
+                value: bad,
+                lane: 0,
+            });
+            for lane in 1..lanes {
+                let one = self.emitter.push(Op::Extract { value: bad, lane });
+                any = self.emitter.prim(Prim::Or, &[any, one])?;
+            }
+            bad = any;
+        }
+        let code = match self.errors.iter().position(|e| *e == error) {
+            Some(at) => at as u32 + 1,
+            None => {
+                self.errors.push(error);
+                self.errors.len() as u32
+            }
+        };
+        // The failing test must come before any load at the index, so it stands where the value
+        // does.
+        self.emitter.fail(bad, code);
+        Ok(value)
+    }
+}
+
+/// How lanes matter to an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Lane {
+    Uniform,
+    Linear(IExpr),
+    General,
+}

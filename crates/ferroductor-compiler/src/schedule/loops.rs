@@ -1,0 +1,693 @@
+//! Loops for pointwise, row, column and serial kernels.
+//!
+//! The outer axes are cut into tiles. Inside a point of the outer axes the pieces run in *levels*:
+//! a piece that needs a finished reduction comes one level later. Pieces of a level with the same
+//! inner axes share their loops. Lanes run either along an inner axis (each row on its own) or
+//! along an outer one (as many rows at once as there are lanes).
+
+use super::eval::{Evaluator, Home, Vector};
+use super::prepare::{Action, Piece, Prepared};
+use super::reduce::Accumulator;
+use crate::error::CompileError;
+use crate::fuse::GroupKind;
+use crate::graph::{E, Expr, Graph, TensorId, visit};
+use ferroductor_ir::kernel::*;
+use ferroductor_ir::{Atom, IExpr};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+type Result<T> = std::result::Result<T, CompileError>;
+
+/// Elements a tile should hold: enough to make its start-up cost vanish, little enough to spread.
+const TILE_ELEMENTS: i64 = 8192;
+/// Rows buffered between levels may take this many elements.
+const MAX_ROW_BUFFER: i64 = 1 << 20;
+
+pub struct Loops<'a, 'b> {
+    pub graph: &'b Graph,
+    pub prepared: &'b Prepared,
+    pub eval: &'a mut Evaluator<'b>,
+    /// Does the tensor need memory outside the kernel?
+    pub external: &'b dyn Fn(TensorId) -> bool,
+    levels: Vec<usize>,
+    /// Memory of pieces that are read at later levels.
+    memory: HashMap<usize, (Buf, IExpr)>,
+    /// Extra stores into local row buffers.
+    rows: HashMap<usize, (Buf, IExpr)>,
+}
+
+/// The result of writing the loops: how many tiles, and elements in one.
+pub struct Tiling {
+    pub tiles: IExpr,
+    pub elements: i64,
+}
+
+impl<'a, 'b> Loops<'a, 'b> {
+    pub fn new(
+        graph: &'b Graph,
+        prepared: &'b Prepared,
+        eval: &'a mut Evaluator<'b>,
+        external: &'b dyn Fn(TensorId) -> bool,
+    ) -> Loops<'a, 'b> {
+        let levels = levels(prepared);
+        Loops {
+            graph,
+            prepared,
+            eval,
+            external,
+            levels,
+            memory: HashMap::new(),
+            rows: HashMap::new(),
+        }
+    }
+
+    pub fn emit(mut self) -> Result<Tiling> {
+        self.assign_memory();
+        let outer: Vec<u32> = self.prepared.outer.iter().copied().collect();
+        let outer: Vec<u32> = outer
+            .into_iter()
+            .filter(|a| !self.prepared.axes[*a as usize].is_one())
+            .collect();
+        let lanes_outside = self.outer_vector(&outer);
+        self.emit_tiles(outer, lanes_outside)
+    }
+
+    fn hint(&self, axis: u32) -> i64 {
+        self.graph.hint(&self.prepared.axes[axis as usize]).max(1)
+    }
+
+    fn inner_axes(&self, piece: &Piece) -> Vec<u32> {
+        piece
+            .axes()
+            .into_iter()
+            .filter(|a| !self.prepared.outer.contains(a))
+            .collect()
+    }
+
+    /// Decides where later levels find what earlier ones computed.
+    fn assign_memory(&mut self) {
+        for (at, piece) in self.prepared.pieces.iter().enumerate() {
+            let Action::Store { offset, value } = &piece.action else {
+                continue;
+            };
+            let read_later = self.prepared.pieces.iter().enumerate().any(|(b, other)| {
+                self.levels[b] > self.levels[at]
+                    && other.loads().iter().any(|l| l.tensor == piece.tensor)
+            });
+            if !read_later || !is_costly(value) {
+                continue;
+            }
+            if let Some(buf) = self.eval.buffers.get(&piece.tensor)
+                && (self.external)(piece.tensor)
+            {
+                self.memory.insert(at, (*buf, offset.clone()));
+                continue;
+            }
+            let inner = self.inner_axes(piece);
+            let elements = IExpr::product(inner.iter().map(|a| &self.prepared.axes[*a as usize]));
+            if inner.is_empty() || self.graph.hint(&elements) > MAX_ROW_BUFFER {
+                continue;
+            }
+            let mut compact = IExpr::zero();
+            for a in &inner {
+                compact = &(&compact * &self.prepared.axes[*a as usize]) + &IExpr::var(*a);
+            }
+            let dtype = value.dtype();
+            let dtype = if dtype == ferroductor_ir::DType::Bool {
+                ferroductor_ir::DType::Bool
+            } else {
+                dtype
+            };
+            // With lanes along an outer axis each lane has a row of its own.
+            if self.lanes_need_own_rows() {
+                continue;
+            }
+            let elements = self.eval.sized(&elements);
+            let name = &self.graph.tensor(piece.tensor).name;
+            let buf = self.eval.emitter.local(dtype, elements, name);
+            self.memory.insert(at, (buf, compact.clone()));
+            self.rows.insert(at, (buf, compact));
+        }
+    }
+
+    fn lanes_need_own_rows(&self) -> bool {
+        let outer: Vec<u32> = self.prepared.outer.iter().copied().collect();
+        self.outer_vector(&outer).is_some()
+    }
+
+    // Choosing lanes.
+
+    /// Should lanes run along an outer axis, and which?
+    fn outer_vector(&self, outer: &[u32]) -> Option<u32> {
+        let all: Vec<usize> = (0..self.prepared.pieces.len()).collect();
+        let inner: BTreeSet<u32> = self
+            .prepared
+            .pieces
+            .iter()
+            .flat_map(|p| self.inner_axes(p))
+            .collect();
+        let inner: Vec<u32> = inner.into_iter().collect();
+        if self.prepared.kind == GroupKind::Rows
+            && self.best_axis(&inner, &all).is_some()
+        {
+            return None;
+        }
+        self.best_axis(outer, &all)
+    }
+
+    /// The axis along which most accesses are contiguous, if lanes pay at all.
+    fn best_axis(&self, candidates: &[u32], pieces: &[usize]) -> Option<u32> {
+        candidates
+            .iter()
+            .filter(|a| self.hint(**a) >= 4)
+            .filter_map(|a| Some((self.score(*a, pieces)?, *a)))
+            .filter(|(score, _)| *score > 0)
+            .max_by_key(|(score, a)| (*score, self.hint(*a)))
+            .map(|(_, a)| a)
+    }
+
+    /// Contiguous accesses count for an axis, strided ones against it; `None`: lanes impossible.
+    fn score(&self, axis: u32, pieces: &[usize]) -> Option<i64> {
+        let mut score = 0i64;
+        for at in pieces {
+            let piece = &self.prepared.pieces[*at];
+            if !vectorizable(piece, axis) {
+                return None;
+            }
+            piece.visit_indices(&mut |index, is_offset| {
+                score += match index.coefficient(axis) {
+                    Some(c) if c.is_zero() => 0,
+                    Some(_) if !is_offset => 0,
+                    Some(c) if c.is_one() => 3,
+                    Some(_) => -3,
+                    None => -9,
+                };
+            });
+            if let Some(offset) = piece.stores() {
+                score += match offset.coefficient(axis) {
+                    Some(c) if c.is_one() => 4,
+                    Some(c) if c.is_zero() => 0,
+                    _ => -5,
+                };
+            }
+        }
+        Some(score)
+    }
+
+    /// Lanes for a set of pieces: full vectors of the widest data among them.
+    fn lanes(&self, pieces: &[usize], axis: u32) -> u32 {
+        let mut widest = 4usize;
+        for at in pieces {
+            let piece = &self.prepared.pieces[*at];
+            let own = self.graph.tensor(piece.tensor).dtype;
+            if own.size() == 8 && piece.stores().is_some() {
+                widest = 8;
+            }
+            for load in piece.loads() {
+                let dtype = self.graph.tensor(load.tensor).dtype;
+                let wide = dtype.size() == 8 && dtype.is_float();
+                if wide {
+                    widest = 8;
+                }
+            }
+        }
+        let full = (self.eval.emitter.target.isa.vector_bytes() / widest) as u32;
+        // A short axis takes shorter vectors rather than none.
+        let extent = self.hint(axis).min(1 << 20) as u32;
+        let fitting = if extent.is_power_of_two() {
+            extent
+        } else {
+            extent.next_power_of_two() / 2
+        };
+        full.min(fitting.max(1))
+    }
+
+    // Tiles.
+
+    fn emit_tiles(&mut self, outer: Vec<u32>, vector: Option<u32>) -> Result<Tiling> {
+        let all: Vec<usize> = (0..self.prepared.pieces.len()).collect();
+        let mut order: Vec<u32> = outer
+            .iter()
+            .copied()
+            .filter(|a| Some(*a) != vector)
+            .collect();
+        order.sort_by_key(|a| std::cmp::Reverse(self.stride_hint(*a)));
+        let inner: BTreeSet<u32> = self
+            .prepared
+            .pieces
+            .iter()
+            .flat_map(|p| self.inner_axes(p))
+            .collect();
+        let per_point = inner
+            .iter()
+            .map(|a| self.hint(*a))
+            .fold(1i64, i64::saturating_mul);
+
+        // How far one tile reaches along the vector axis and along the last of the others.
+        let lanes = vector.map_or(1, |a| self.lanes(&all, a));
+        let reach = vector.map(|a| {
+            let whole = self.hint(a);
+            let wanted = (TILE_ELEMENTS / per_point).max(i64::from(lanes) * 4);
+            if whole <= wanted + wanted / 2 {
+                None
+            } else {
+                Some(even_chunk(&self.prepared.axes[a as usize], wanted, i64::from(lanes)))
+            }
+        });
+        let run = match (vector, &reach) {
+            (Some(_), Some(Some(chunk))) => *chunk,
+            (Some(a), _) => self.hint(a),
+            _ => 1,
+        };
+        let run = run.saturating_mul(per_point).max(1);
+        let block = order
+            .last()
+            .map(|a| (TILE_ELEMENTS / run).clamp(1, self.hint(*a)));
+
+        let mut rest = IExpr::var(TILE.0);
+        let mut tiles = IExpr::one();
+        let mut take = |count: IExpr, this: &mut Self| -> IExpr {
+            let at = if count.is_one() {
+                IExpr::zero()
+            } else {
+                let at = rest.modulo(&count);
+                rest = rest.floor_div(&count);
+                this.eval.emitter.index_value(&at)
+            };
+            tiles = &tiles * &count;
+            at
+        };
+        let chunk_at = match (vector, &reach) {
+            (Some(a), Some(Some(chunk))) => {
+                let extent = self.eval.extent(a);
+                Some((take(extent.ceil_div(*chunk), self), *chunk))
+            }
+            _ => None,
+        };
+        let mut blocked = None;
+        for (n, a) in order.iter().enumerate().rev() {
+            let extent = self.eval.extent(*a);
+            if n == order.len() - 1
+                && let Some(block) = block
+                && block > 1
+            {
+                let at = take(extent.ceil_div(block), self);
+                blocked = Some((*a, at, block));
+            } else {
+                self.eval.axis[*a as usize] = take(extent, self);
+            }
+        }
+        let blocked_open = blocked.is_some();
+        if let Some((a, at, block)) = blocked {
+            let extent = self.eval.extent(a);
+            let begin = &at * &IExpr::constant(block);
+            let end = bounded(&begin, block, &extent);
+            let end = self.eval.emitter.index_value(&end);
+            let begin = self.eval.emitter.index_value(&begin);
+            self.eval.axis[a as usize] = self.eval.open_for(begin, end, 1);
+        }
+        match vector {
+            None => self.emit_levels(None)?,
+            Some(a) => {
+                let extent = self.eval.extent(a);
+                let (begin, end) = match chunk_at {
+                    None => (IExpr::zero(), extent),
+                    Some((at, chunk)) => {
+                        let begin = &at * &IExpr::constant(chunk);
+                        let end = bounded(&begin, chunk, &extent);
+                        (begin, end)
+                    }
+                };
+                self.emit_lanes(a, lanes, begin, end, &mut |this, lanes| {
+                    this.emit_levels(Some(Vector { axis: a, lanes }))
+                })?;
+            }
+        }
+        if blocked_open {
+            self.eval.close();
+        }
+        let elements = run.saturating_mul(block.unwrap_or(1));
+        Ok(Tiling { tiles, elements })
+    }
+
+    /// Runs `body` over `begin..end` of an axis, in full vectors and then lane by lane.
+    fn emit_lanes(
+        &mut self,
+        axis: u32,
+        lanes: u32,
+        begin: IExpr,
+        end: IExpr,
+        body: &mut dyn FnMut(&mut Self, u32) -> Result<()>,
+    ) -> Result<()> {
+        let begin = self.eval.emitter.index_value(&begin);
+        let end = self.eval.emitter.index_value(&end);
+        let wide = i64::from(lanes);
+        let span = &end - &begin;
+        let main = &(&span.floor_div(&IExpr::constant(wide)) * &IExpr::constant(wide)) + &begin;
+        let main = self.eval.emitter.index_value(&main);
+        if lanes > 1 && main != begin {
+            self.eval.axis[axis as usize] = self.eval.open_for(begin.clone(), main.clone(), wide);
+            self.eval.vector = Some(Vector { axis, lanes });
+            body(self, lanes)?;
+            self.eval.vector = None;
+            self.eval.close();
+        }
+        let rest = if lanes > 1 { main } else { begin };
+        if rest != end {
+            self.eval.axis[axis as usize] = self.eval.open_for(rest, end, 1);
+            body(self, 1)?;
+            self.eval.close();
+        }
+        Ok(())
+    }
+
+    fn stride_hint(&self, axis: u32) -> i64 {
+        self.prepared
+            .pieces
+            .iter()
+            .filter_map(|p| p.offset.coefficient(axis))
+            .map(|c| self.graph.hint(&c).abs())
+            .max()
+            .unwrap_or(0)
+    }
+
+    // Levels at one outer point (or one vector of them).
+
+    fn emit_levels(&mut self, vector: Option<Vector>) -> Result<()> {
+        let last = self.levels.iter().copied().max().unwrap_or(0);
+        for level in 0..=last {
+            for (at, piece) in self.prepared.pieces.iter().enumerate() {
+                let home = match &piece.action {
+                    Action::Store { .. } if self.levels[at] < level => {
+                        match self.memory.get(&at) {
+                            Some((buf, offset)) => Home::Memory(*buf, offset.clone()),
+                            None => Home::Inline(at),
+                        }
+                    }
+                    Action::Store { .. } => Home::Inline(at),
+                    _ => continue,
+                };
+                self.eval.homes.insert(piece.tensor, home);
+            }
+            let mut stages: BTreeMap<Vec<u32>, Vec<usize>> = BTreeMap::new();
+            for (at, piece) in self.prepared.pieces.iter().enumerate() {
+                if self.levels[at] == level {
+                    stages.entry(self.inner_axes(piece)).or_default().push(at);
+                }
+            }
+            for (axes, pieces) in stages {
+                self.emit_stage(&axes, &pieces, vector)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One loop nest over the inner axes for pieces that share them.
+    fn emit_stage(&mut self, axes: &[u32], pieces: &[usize], outer: Option<Vector>) -> Result<()> {
+        let axes: Vec<u32> = axes
+            .iter()
+            .copied()
+            .filter(|a| !self.prepared.axes[*a as usize].is_one())
+            .collect();
+        let along = match outer {
+            Some(_) => None,
+            None => self.best_axis(&axes, pieces),
+        };
+        let lanes = match (outer, along) {
+            (Some(v), _) => v.lanes,
+            (None, Some(a)) => self.lanes(pieces, a),
+            (None, None) => 1,
+        };
+        let mut accumulators: Vec<(usize, Accumulator)> = Vec::new();
+        for at in pieces {
+            let piece = &self.prepared.pieces[*at];
+            if let Some(acc) = Accumulator::declare(piece, self.eval, lanes, along.is_some())? {
+                accumulators.push((*at, acc));
+            }
+        }
+        let mut order: Vec<u32> = axes.iter().copied().filter(|a| Some(*a) != along).collect();
+        order.sort_by_key(|a| std::cmp::Reverse(self.stride_hint(*a)));
+        for a in &order {
+            let extent = self.eval.extent(*a);
+            self.eval.axis[*a as usize] = self.eval.open_for(IExpr::zero(), extent, 1);
+        }
+        match along {
+            None => {
+                self.eval.vector = outer.filter(|v| v.lanes > 1);
+                self.emit_bodies(pieces, &accumulators)?;
+            }
+            Some(a) => {
+                let extent = self.eval.extent(a);
+                let accumulators = &accumulators;
+                self.emit_lanes(a, lanes, IExpr::zero(), extent, &mut |this, _| {
+                    this.emit_bodies(pieces, accumulators)
+                })?;
+            }
+        }
+        for _ in &order {
+            self.eval.close();
+        }
+        for (at, accumulator) in accumulators {
+            let piece = &self.prepared.pieces[at];
+            self.eval.vector = outer.filter(|v| v.lanes > 1);
+            let Some(value) = accumulator.finish(self.eval)? else {
+                continue;
+            };
+            if (self.external)(piece.tensor) {
+                store(self.eval, piece.tensor, &piece.offset, value)?;
+            }
+            self.eval.homes.insert(piece.tensor, Home::Value(value));
+        }
+        Ok(())
+    }
+
+    fn buffer(&self, tensor: TensorId) -> Result<Buf> {
+        self.eval.buffers.get(&tensor).copied().ok_or_else(|| {
+            CompileError::internal("schedule", "a tensor is written that has no buffer")
+        })
+    }
+
+    fn emit_bodies(
+        &mut self,
+        pieces: &[usize],
+        accumulators: &[(usize, Accumulator)],
+    ) -> Result<()> {
+        for at in pieces {
+            let piece = &self.prepared.pieces[*at];
+            match &piece.action {
+                Action::Store { offset, value } => {
+                    let wanted = (self.external)(piece.tensor);
+                    let row = self.rows.get(at).cloned();
+                    if !wanted && row.is_none() {
+                        continue;
+                    }
+                    let value = self.eval.eval(value)?;
+                    if let Some((buf, compact)) = row {
+                        store_at(self.eval, buf, &compact, value)?;
+                    }
+                    if wanted {
+                        store(self.eval, piece.tensor, offset, value)?;
+                    }
+                }
+                Action::Scan { offset, value, .. } => {
+                    let value = self.eval.eval(value)?;
+                    if let Some((_, acc)) = accumulators.iter().find(|a| a.0 == *at) {
+                        acc.add(self.eval, value)?;
+                        let running = acc.current(self.eval);
+                        store(self.eval, piece.tensor, offset, running)?;
+                    }
+                }
+                Action::Reduce { value, .. } => {
+                    let value = self.eval.eval(value)?;
+                    if let Some((_, acc)) = accumulators.iter().find(|a| a.0 == *at) {
+                        acc.add(self.eval, value)?;
+                    }
+                }
+                Action::Scatter {
+                    offset,
+                    values,
+                    value,
+                    accumulate,
+                } => self.emit_scatter(piece.tensor, offset, values, value, *accumulate)?,
+                Action::Contract { .. } => {
+                    return Err(CompileError::internal("schedule", "a product among loops"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `out[offset] = value`, or `+= value`; lanes, if any, touch different elements.
+    fn emit_scatter(
+        &mut self,
+        tensor: TensorId,
+        offset: &IExpr,
+        values: &[E],
+        value: &E,
+        accumulate: bool,
+    ) -> Result<()> {
+        let buf = self.buffer(tensor)?;
+        let positions = values
+            .iter()
+            .map(|v| self.eval.eval(v))
+            .collect::<Result<Vec<_>>>()?;
+        let mut value = self.eval.eval(value)?;
+        let index = self.eval.place_values(offset, &positions);
+        let lanes = self.eval.vector.map_or(1, |v| v.lanes);
+        value = self.eval.emitter.widen(value, lanes);
+        if accumulate {
+            let old = self.eval.emitter.push_here(Op::Load {
+                buf,
+                index: index.clone(),
+                lanes,
+            });
+            value = self.eval.emitter.prim(ferroductor_ir::Prim::Add, &[old, value])?;
+        }
+        self.eval.emitter.store(buf, index, value);
+        Ok(())
+    }
+}
+
+/// Stores a value (the same in all lanes if it does not depend on them) at a flat offset of a
+/// tensor's buffer.
+pub fn store(
+    eval: &mut Evaluator<'_>,
+    tensor: TensorId,
+    offset: &IExpr,
+    value: ValueId,
+) -> Result<()> {
+    let buf = eval.buffers.get(&tensor).copied().ok_or_else(|| {
+        CompileError::internal("schedule", "a tensor is written that has no buffer")
+    })?;
+    store_at(eval, buf, offset, value)
+}
+
+fn store_at(eval: &mut Evaluator<'_>, buf: Buf, offset: &IExpr, value: ValueId) -> Result<()> {
+    let index = eval.place(offset);
+    let Some(vector) = eval.vector else {
+        eval.emitter.store(buf, index, value);
+        return Ok(());
+    };
+    let stride = offset.coefficient(vector.axis);
+    if stride.as_ref().is_some_and(IExpr::is_zero) {
+        eval.emitter.store(buf, index, value);
+        return Ok(());
+    }
+    let value = eval.emitter.widen(value, vector.lanes);
+    if stride.as_ref().is_some_and(IExpr::is_one) {
+        eval.emitter.store(buf, index, value);
+        return Ok(());
+    }
+    let at = eval.eval(&std::sync::Arc::new(Expr::Index(offset.clone())))?;
+    let dtype = eval.emitter.buf_dtype(buf);
+    let value = eval.emitter.convert(value, dtype);
+    eval.emitter.statement(Stmt::Scatter {
+        buf,
+        index: at,
+        value,
+    });
+    Ok(())
+}
+
+/// The level of each piece: one more than that of any finished reduction it needs.
+fn levels(prepared: &Prepared) -> Vec<usize> {
+    let mut levels: Vec<usize> = Vec::with_capacity(prepared.pieces.len());
+    for piece in &prepared.pieces {
+        let mut level = 0;
+        for load in piece.loads() {
+            for (at, earlier) in prepared.pieces[..levels.len()].iter().enumerate() {
+                if earlier.tensor == load.tensor {
+                    let after = !matches!(earlier.action, Action::Store { .. });
+                    level = level.max(levels[at] + usize::from(after));
+                }
+            }
+        }
+        levels.push(level);
+    }
+    levels
+}
+
+/// Can lanes run along the axis in this piece at all?
+pub fn vectorizable(piece: &Piece, axis: u32) -> bool {
+    match &piece.action {
+        Action::Scan { axis: along, .. } if *along == axis => return false,
+        Action::Scatter { offset, values, .. } => {
+            let plain = offset.coefficient(axis).is_some_and(|c| c.is_one());
+            if !plain || values.iter().any(|v| depends_on(v, axis)) {
+                return false;
+            }
+        }
+        _ => {}
+    }
+    let mut possible = true;
+    for e in piece.expressions() {
+        visit(e, &mut |e| {
+            if let Expr::Guard { bounds, .. } = &**e {
+                possible &= !bounds.iter().any(|(i, b)| i.uses_var(axis) || b.uses_var(axis));
+            }
+        });
+    }
+    possible
+}
+
+fn depends_on(e: &E, axis: u32) -> bool {
+    let mut found = false;
+    visit(e, &mut |e| {
+        found |= match &**e {
+            Expr::Index(i) => i.uses_var(axis),
+            Expr::Load(l) => l.index.iter().any(|i| i.uses_var(axis)),
+            Expr::Guard { bounds, .. } => bounds.iter().any(|(i, _)| i.uses_var(axis)),
+            _ => false,
+        }
+    });
+    found
+}
+
+/// Would computing the value again cost more than storing and loading it?
+fn is_costly(value: &E) -> bool {
+    let (mut functions, mut operators) = (0, 0);
+    visit(value, &mut |e| {
+        if let Expr::Prim { prim, .. } = &**e {
+            operators += 1;
+            functions += usize::from(prim.is_costly());
+        }
+    });
+    functions > 0 || operators > 6
+}
+
+/// `min(begin + length, extent)`, without the minimum where the length divides the extent.
+fn bounded(begin: &IExpr, length: i64, extent: &IExpr) -> IExpr {
+    let end = begin + &IExpr::constant(length);
+    match extent.as_const() {
+        Some(e) if e % length == 0 => end,
+        _ => end.smaller(extent),
+    }
+}
+
+/// A chunk length near `wanted`: a divisor of a static extent where there is a good one.
+fn even_chunk(extent: &IExpr, wanted: i64, lanes: i64) -> i64 {
+    let rounded = (wanted + lanes - 1) / lanes * lanes;
+    if let Some(e) = extent.as_const() {
+        let mut candidate = rounded;
+        while candidate >= (rounded / 2).max(lanes) {
+            if e % candidate == 0 {
+                return candidate;
+            }
+            candidate -= lanes;
+        }
+    }
+    rounded
+}
+
+impl Evaluator<'_> {
+    /// An offset in which `Atom::Value(k)` is a computed scalar.
+    pub fn place_values(&mut self, e: &IExpr, values: &[ValueId]) -> IExpr {
+        let placed = self.place(e);
+        placed.substitute(
+            &|a| match a {
+                Atom::Value(k) => values.get(*k as usize).map(|v| IExpr::value(v.0)),
+                _ => None,
+            },
+            &ferroductor_ir::NoRanges,
+        )
+    }
+}

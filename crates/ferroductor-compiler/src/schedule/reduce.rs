@@ -1,0 +1,238 @@
+//! Running and finishing reductions: registers, lane trees, first-extreme positions.
+//!
+//! The order of combination is fixed by the shape alone: lane by lane, then a halving tree over
+//! the lanes, then the elements that did not fill a vector.
+
+use super::eval::Evaluator;
+use super::prepare::{Action, Piece};
+use crate::error::CompileError;
+use crate::graph::Combine;
+use crate::lower::neutral;
+use ferroductor_ir::kernel::*;
+use ferroductor_ir::{DType, IExpr, Literal, Prim};
+
+type Result<T> = std::result::Result<T, CompileError>;
+
+/// A value and, for arg-reductions, its position (-1: none yet).
+#[derive(Clone, Copy)]
+struct Pair {
+    value: ValueId,
+    at: Option<ValueId>,
+}
+
+#[derive(Clone, Copy)]
+struct Registers {
+    lanes: u32,
+    value: RegId,
+    at: Option<RegId>,
+}
+
+/// The accumulation of one reduction or scan.
+pub struct Accumulator {
+    combine: Combine,
+    /// Position of the element along the reduced dimensions.
+    position: IExpr,
+    wide: Registers,
+    /// Elements after the last full vector, where lanes run along the reduced axis.
+    single: Option<Registers>,
+    is_scan: bool,
+}
+
+fn is_arg(combine: Combine) -> bool {
+    matches!(combine, Combine::ArgMax | Combine::ArgMin)
+}
+
+impl Accumulator {
+    /// Declares the registers of a piece, if it is a reduction or scan. `folds`: lanes hold parts
+    /// of one result, rather than results of their own.
+    pub fn declare(
+        piece: &Piece,
+        eval: &mut Evaluator<'_>,
+        lanes: u32,
+        folds: bool,
+    ) -> Result<Option<Accumulator>> {
+        let (combine, value, position, is_scan) = match &piece.action {
+            Action::Reduce {
+                combine,
+                value,
+                position,
+            } => (*combine, value, position.clone(), false),
+            Action::Scan { combine, value, .. } => (*combine, value, IExpr::zero(), true),
+            _ => return Ok(None),
+        };
+        let dtype = value.dtype();
+        let wide = Registers::declare(eval, combine, dtype, lanes);
+        let single = (folds && lanes > 1).then(|| Registers::declare(eval, combine, dtype, 1));
+        Ok(Some(Accumulator {
+            combine,
+            position,
+            wide,
+            single,
+            is_scan,
+        }))
+    }
+
+    /// Takes in one element (per lane).
+    pub fn add(&self, eval: &mut Evaluator<'_>, value: ValueId) -> Result<()> {
+        let lanes = eval.vector.map_or(1, |v| v.lanes);
+        let registers = match self.single {
+            Some(single) if lanes == 1 => single,
+            _ => self.wide,
+        };
+        let value = eval.emitter.widen(value, registers.lanes);
+        let at = if is_arg(self.combine) {
+            let e = std::sync::Arc::new(crate::graph::Expr::Index(self.position.clone()));
+            let at = eval.eval(&e)?;
+            Some(eval.emitter.widen(at, registers.lanes))
+        } else {
+            None
+        };
+        let old = registers.get(eval);
+        let new = combine(eval, self.combine, old, Pair { value, at }, false)?;
+        registers.set(eval, new);
+        Ok(())
+    }
+
+    /// The running value: of a scan.
+    pub fn current(&self, eval: &mut Evaluator<'_>) -> ValueId {
+        self.wide.get(eval).value
+    }
+
+    /// The result, after the loops; nothing for a scan.
+    pub fn finish(&self, eval: &mut Evaluator<'_>) -> Result<Option<ValueId>> {
+        if self.is_scan {
+            return Ok(None);
+        }
+        let mut pair = self.wide.get(eval);
+        if let Some(single) = self.single {
+            pair = fold_lanes(eval, self.combine, pair)?;
+            let rest = single.get(eval);
+            pair = combine(eval, self.combine, pair, rest, true)?;
+        }
+        Ok(Some(match pair.at {
+            Some(at) => at,
+            None => pair.value,
+        }))
+    }
+}
+
+impl Registers {
+    fn declare(eval: &mut Evaluator<'_>, combine: Combine, dtype: DType, lanes: u32) -> Registers {
+        let emitter = &mut eval.emitter;
+        let init = emitter.constant(neutral(combine, dtype), Ty::new(dtype, lanes));
+        let value = emitter.register(init);
+        let at = is_arg(combine).then(|| {
+            let none = emitter.constant(Literal::Int(-1), Ty::new(DType::I64, lanes));
+            emitter.register(none)
+        });
+        Registers { lanes, value, at }
+    }
+
+    fn get(&self, eval: &mut Evaluator<'_>) -> Pair {
+        Pair {
+            value: eval.emitter.get(self.value),
+            at: self.at.map(|r| eval.emitter.get(r)),
+        }
+    }
+
+    fn set(&self, eval: &mut Evaluator<'_>, pair: Pair) {
+        eval.emitter.set(self.value, pair.value);
+        if let (Some(register), Some(at)) = (self.at, pair.at) {
+            eval.emitter.set(register, at);
+        }
+    }
+}
+
+/// Combines `b` into `a`. `unordered`: `b` need not come after `a`.
+fn combine(
+    eval: &mut Evaluator<'_>,
+    how: Combine,
+    a: Pair,
+    b: Pair,
+    unordered: bool,
+) -> Result<Pair> {
+    let prim = match how {
+        Combine::Sum => Prim::Add,
+        Combine::Prod => Prim::Mul,
+        Combine::Max => Prim::Maximum,
+        Combine::Min => Prim::Minimum,
+        Combine::Any => Prim::Or,
+        Combine::All => Prim::And,
+        Combine::ArgMax | Combine::ArgMin => return combine_positions(eval, how, a, b, unordered),
+    };
+    Ok(Pair {
+        value: eval.emitter.prim(prim, &[a.value, b.value])?,
+        at: None,
+    })
+}
+
+/// The better of two candidates; the earlier one where neither is. NaN is better than any number.
+fn combine_positions(
+    eval: &mut Evaluator<'_>,
+    how: Combine,
+    a: Pair,
+    b: Pair,
+    unordered: bool,
+) -> Result<Pair> {
+    let (Some(a_at), Some(b_at)) = (a.at, b.at) else {
+        return Err(CompileError::internal("schedule", "a position is missing"));
+    };
+    let e = &mut eval.emitter;
+    let not_better = if how == Combine::ArgMax { Prim::Le } else { Prim::Ge };
+    let lanes = e.ty(a.value).lanes;
+    let zero = e.constant(Literal::Int(0), Ty::new(DType::I64, lanes));
+    let worse = e.prim(not_better, &[b.value, a.value])?;
+    let better = e.prim(Prim::Not, &[worse])?;
+    let a_is_number = e.prim(Prim::Eq, &[a.value, a.value])?;
+    let better = e.prim(Prim::And, &[better, a_is_number])?;
+    let a_is_none = e.prim(Prim::Lt, &[a_at, zero])?;
+    let mut take = e.prim(Prim::Or, &[better, a_is_none])?;
+    if unordered {
+        let equal = e.prim(Prim::Eq, &[a.value, b.value])?;
+        let a_nan = e.prim(Prim::Ne, &[a.value, a.value])?;
+        let b_nan = e.prim(Prim::Ne, &[b.value, b.value])?;
+        let both_nan = e.prim(Prim::And, &[a_nan, b_nan])?;
+        let equal = e.prim(Prim::Or, &[equal, both_nan])?;
+        let earlier = e.prim(Prim::Lt, &[b_at, a_at])?;
+        let tie = e.prim(Prim::And, &[equal, earlier])?;
+        take = e.prim(Prim::Or, &[take, tie])?;
+        let b_exists = e.prim(Prim::Ge, &[b_at, zero])?;
+        take = e.prim(Prim::And, &[take, b_exists])?;
+    }
+    Ok(Pair {
+        value: e.prim(Prim::Select, &[take, b.value, a.value])?,
+        at: Some(e.prim(Prim::Select, &[take, b_at, a_at])?),
+    })
+}
+
+/// Folds the lanes of one result in a halving tree.
+fn fold_lanes(eval: &mut Evaluator<'_>, how: Combine, mut pair: Pair) -> Result<Pair> {
+    let mut lanes = eval.emitter.ty(pair.value).lanes;
+    while lanes > 1 {
+        let half = lanes / 2;
+        let low = part(eval, pair, 0, half);
+        let high = part(eval, pair, half, half);
+        pair = combine(eval, how, low, high, true)?;
+        lanes = half;
+    }
+    Ok(pair)
+}
+
+/// `count` lanes from `first` on.
+fn part(eval: &mut Evaluator<'_>, pair: Pair, first: u32, count: u32) -> Pair {
+    let mut pick = |value: ValueId| {
+        eval.emitter.push(if count == 1 {
+            Op::Extract { value, lane: first }
+        } else {
+            Op::Shuffle {
+                a: value,
+                b: value,
+                lanes: (first..first + count).collect(),
+            }
+        })
+    };
+    Pair {
+        value: pick(pair.value),
+        at: pair.at.map(&mut pick),
+    }
+}

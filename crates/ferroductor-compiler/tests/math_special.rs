@@ -1,0 +1,186 @@
+//! Special operands, functions of two operands, and the agreement of the test's evaluator with the
+//! reference interpreter.
+
+mod math_support;
+
+use ferroductor_compiler::math;
+use ferroductor_ir::DType;
+use ferroductor_ir::interp::scalar;
+use ferroductor_ir::kernel::{Function, Op, Ty, ValueId};
+use ferroductor_ir::prim::Prim;
+use math_support::{Column, function, run, target, ulp_error_f32};
+use std::collections::HashMap;
+
+const FLOATS: [DType; 2] = [DType::F32, DType::F64];
+const INTEGERS: [DType; 5] = [DType::U8, DType::I8, DType::I16, DType::I32, DType::I64];
+
+/// One lane through the interpreter's scalar operators.
+fn interpret(function: &Function, operands: &[u64]) -> u64 {
+    let mut values: HashMap<ValueId, (u64, DType)> = HashMap::new();
+    for (param, bits) in function.params.iter().zip(operands) {
+        values.insert(*param, (*bits, function.ty.scalar));
+    }
+    for (id, op) in &function.body {
+        let result = match op {
+            Op::Const { value, ty } => (scalar::literal(*value, ty.scalar), ty.scalar),
+            Op::Prim { prim, args } => {
+                let bits: Vec<u64> = args.iter().map(|arg| values[arg].0).collect();
+                let last = values[args.last().expect("an operand")].1;
+                let of = if *prim == Prim::Select { last } else { values[&args[0]].1 };
+                let to = if prim.is_comparison() { DType::Bool } else { of };
+                (scalar::prim(*prim, of, &bits).expect("a basic prim"), to)
+            }
+            Op::Convert { value, to } => {
+                let (bits, from) = values[value];
+                (scalar::convert(bits, from, *to), *to)
+            }
+            Op::Bitcast { value, to } => (values[value].0, *to),
+            other => panic!("{other:?} in a function"),
+        };
+        values.insert(*id, result);
+    }
+    values[&function.result].0
+}
+
+fn f32_operands() -> Vec<f32> {
+    let mut all: Vec<f32> = Vec::new();
+    for magnitude in [
+        0.0, 1e-45, 1e-39, 1.1754944e-38, 1e-10, 0.1, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 7.5, 10.0, 33.0,
+        88.0, 89.0, 104.5, 1e5, 16777215.0, 16777216.0, 33554434.0, 1e20, 3.4028235e38, f32::INFINITY,
+    ] {
+        all.extend([magnitude, -magnitude]);
+    }
+    all.push(f32::NAN);
+    all
+}
+
+#[test]
+fn columns_agree_with_the_interpreter() {
+    for prim in Prim::all().filter(|prim| !prim.is_basic()) {
+        for (scalar, has_fma) in FLOATS.iter().flat_map(|&s| [(s, true), (s, false)]) {
+            let ty = Ty::scalar(scalar);
+            let Some(function) = math::function(prim, ty, &target(has_fma)) else {
+                continue;
+            };
+            for x in f32_operands() {
+                for y in f32_operands() {
+                    check_agreement(&function, f64::from(x), f64::from(y));
+                    if prim.arity() == 1 {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn check_agreement(function: &Function, x: f64, y: f64) {
+    let (columns, bits) = match function.ty.scalar {
+        DType::F32 => {
+            let (x, y) = (x as f32, y as f32);
+            let bits = [u64::from(x.to_bits()), u64::from(y.to_bits())];
+            ([Column::F32(vec![x]), Column::F32(vec![y])], bits)
+        }
+        _ => {
+            let bits = [x.to_bits(), y.to_bits()];
+            ([Column::F64(vec![x]), Column::F64(vec![y])], bits)
+        }
+    };
+    let arity = function.params.len();
+    let got = match run(function, &columns[..arity]) {
+        Column::F32(lanes) => f64::from(lanes[0]),
+        Column::F64(lanes) => lanes[0],
+        other => panic!("{other:?}"),
+    };
+    let expected = interpret(function, &bits[..arity]);
+    let expected = match function.ty.scalar {
+        DType::F32 => f64::from(f32::from_bits(expected as u32)),
+        _ => f64::from_bits(expected),
+    };
+    let same = got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan();
+    assert!(same, "{}({x:e}, {y:e}): {got:e}, interpreter {expected:e}", function.prim);
+}
+
+/// Runs a function of two `f32` operands over all pairs.
+fn over_pairs(prim: Prim, has_fma: bool, operands: &[f32]) -> Vec<(f32, f32, f32)> {
+    let pairs: Vec<(f32, f32)> = operands
+        .iter()
+        .flat_map(|&x| operands.iter().map(move |&y| (x, y)))
+        .collect();
+    let function = function(prim, DType::F32, pairs.len(), has_fma);
+    let (xs, ys) = pairs.iter().copied().unzip();
+    let Column::F32(results) = run(&function, &[Column::F32(xs), Column::F32(ys)]) else {
+        panic!("{prim} gives no f32");
+    };
+    pairs.iter().zip(results).map(|(&(x, y), got)| (x, y, got)).collect()
+}
+
+#[test]
+fn pow_keeps_its_bound_and_the_rules_of_c() {
+    let bound = math::error_bound(Prim::Pow, DType::F32).expect("a bound");
+    let mut operands = f32_operands();
+    operands.extend((0..400).map(|at| f32::from_bits(0x3e00_0000 + at * 0x2_4d31)));
+    operands.extend((-200..200).map(|at| at as f32 * 0.73));
+    operands.extend((0..300).map(|at| f32::from_bits(at * 0x6d_3a01)));
+    for has_fma in [true, false] {
+        for (x, y, got) in over_pairs(Prim::Pow, has_fma, &operands) {
+            let error = ulp_error_f32(got, libm::pow(x.into(), y.into()));
+            assert!(error <= bound, "pow({x:e}, {y:e}) = {got:e}: {error} ULP");
+        }
+    }
+}
+
+#[test]
+fn minimum_and_maximum_choose_as_aten_does() {
+    let cases = [
+        (1.0, f32::NAN, f32::NAN, f32::NAN),
+        (f32::NAN, 1.0, f32::NAN, f32::NAN),
+        (0.0, -0.0, -0.0, 0.0),
+        (-0.0, 0.0, 0.0, -0.0),
+        (-1.0, f32::INFINITY, -1.0, f32::INFINITY),
+        (2.0, 1.0, 1.0, 2.0),
+    ];
+    for (a, b, least, greatest) in cases {
+        for (prim, expected) in [(Prim::Minimum, least), (Prim::Maximum, greatest)] {
+            let function = function(prim, DType::F32, 1, true);
+            let bits = [a, b].map(|x| u64::from(x.to_bits()));
+            let got = f32::from_bits(interpret(&function, &bits) as u32);
+            let same = got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan();
+            assert!(same, "{prim}({a}, {b}) = {got}");
+        }
+    }
+}
+
+#[test]
+fn sign_of_nan_and_of_zeros_is_zero() {
+    let function = function(Prim::Sign, DType::F32, 1, true);
+    for (x, expected) in [(f32::NAN, 0.0), (-0.0, 0.0), (-3.0, -1.0), (1e-45, 1.0f32)] {
+        let got = f32::from_bits(interpret(&function, &[x.to_bits().into()]) as u32);
+        assert_eq!(got.to_bits(), expected.to_bits(), "sign({x})");
+    }
+}
+
+/// Runs an integer function of two operands in the interpreter.
+fn integer(prim: Prim, scalar: DType, a: i64, b: i64) -> i64 {
+    let function = function(prim, scalar, 1, true);
+    let bits = [a, b].map(|x| scalar::truncate(x as u64, scalar));
+    scalar::signed(interpret(&function, &bits), scalar)
+}
+
+#[test]
+fn integer_powers_wrap_and_follow_aten_below_zero() {
+    for scalar in INTEGERS {
+        for base in [0i64, 1, 2, 3, 7, 100] {
+            for exponent in [0u32, 1, 2, 5, 8, 63, 127] {
+                let expected = base.wrapping_pow(exponent);
+                let expected = scalar::signed(scalar::truncate(expected as u64, scalar), scalar);
+                let got = integer(Prim::Pow, scalar, base, exponent.into());
+                assert_eq!(got, expected, "{base}^{exponent} in {scalar}");
+            }
+        }
+    }
+    for (base, exponent, expected) in [(1, -5, 1), (-1, -5, -1), (-1, -4, 1), (2, -1, 0), (0, -1, 0)] {
+        assert_eq!(integer(Prim::Pow, DType::I64, base, exponent), expected);
+    }
+    assert_eq!(integer(Prim::Pow, DType::I32, -3, 3), -27);
+}

@@ -1,0 +1,185 @@
+//! `doctor`: examines this machine, verifies, and repairs when asked.
+//!
+//! What must hold: every problem is found in one run, not the first one only;
+//! every probe has a time limit and a failing probe is a result; nothing is
+//! changed that was not announced.
+
+pub mod checks;
+pub mod folders;
+pub mod inventory;
+pub mod overlay;
+pub mod python;
+pub mod repair;
+pub mod verify;
+
+use crate::case::Case;
+use crate::diagnosis::{EvidenceLine, Facts, Finding, Mode, Outcome, Report, Role, SCHEMA, Tool};
+use crate::explain::{self, Options};
+use crate::i18n::{Catalog, Language};
+use crate::kind::Kind;
+use crate::rules::{Confidence, Verdict};
+use checks::MachineFinding;
+use ferroductor_toolchain::{RealSystem, System};
+use inventory::Inventory;
+use std::io::{self, BufRead, Write};
+
+/// What `doctor` is asked to do.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct DoctorArgs {
+    /// The interpreter in question; by default `python` or `python3` on PATH.
+    #[arg(long)]
+    pub python: Option<String>,
+    /// Shows the plan of repairs, asks, applies it, and verifies.
+    #[arg(long)]
+    pub fix: bool,
+    /// With `--fix`: applies the plan without asking.
+    #[arg(long, requires = "fix")]
+    pub yes: bool,
+    /// With `--fix`: shows the plan only.
+    #[arg(long, requires = "fix")]
+    pub dry_run: bool,
+    /// Preflight for a pipeline or Dockerfile: no questions, no repairs, all probes.
+    #[arg(long, conflicts_with = "fix")]
+    pub ci: bool,
+    /// Leaves out the probes that compile and run something.
+    #[arg(long)]
+    pub quick: bool,
+}
+
+/// Runs `doctor` on this machine.
+pub fn doctor_command(args: &DoctorArgs, language: Language, _human: bool) -> Result<Report, String> {
+    let catalog = Catalog::new(language);
+    let mut report = examine(&RealSystem, args, &catalog);
+    if args.fix {
+        let plan = repair::plan(&RealSystem, args.python.as_deref(), &report);
+        announce(&plan, &catalog);
+        if !plan.is_empty() && !args.dry_run && (args.yes || confirmed(&catalog)) {
+            let variables = repair::apply(&RealSystem, &plan, &catalog);
+            let repaired = overlay::WithVariables::new(&RealSystem, variables);
+            report = examine(&repaired, args, &catalog);
+        } else {
+            eprintln!("{}", catalog.text("ui-not-applied"));
+        }
+    }
+    Ok(report)
+}
+
+fn announce(plan: &[repair::Step], catalog: &Catalog) {
+    if plan.is_empty() {
+        eprintln!("{}", catalog.text("ui-plan-empty"));
+        return;
+    }
+    eprintln!("{}", catalog.text("ui-plan"));
+    for (index, step) in plan.iter().enumerate() {
+        eprintln!("  {}. [{}] {}", index + 1, step.kind.slug(), step.line());
+    }
+}
+
+fn confirmed(catalog: &Catalog) -> bool {
+    eprint!("{} ", catalog.text("ui-ask"));
+    // An unflushed question would be answered blindly.
+    let _ = io::stderr().flush();
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "o" | "oui" | "s" | "si" | "sí" | "是")
+}
+
+/// Examines a machine: inventory, checks, and, unless `quick`, real probes.
+pub fn examine(system: &dyn System, args: &DoctorArgs, catalog: &Catalog) -> Report {
+    let inventory = Inventory::collect(system, args.python.as_deref());
+    let mut found = checks::run_all(system, &inventory);
+    let verification = if args.quick { Vec::new() } else { verify::run_all(system, &inventory, catalog) };
+    for result in verification.iter().filter(|r| !r.passed && !r.skipped) {
+        add_from_output(&mut found, &result.printed, &result.ran);
+    }
+    let findings = describe(system, &inventory, found, catalog);
+    let unexplained = verification.iter().any(|r| !r.passed && !r.skipped);
+    let outcome = if !findings.is_empty() || unexplained {
+        Outcome::Findings
+    } else if inventory.python.is_none() {
+        Outcome::CouldNotTell
+    } else {
+        Outcome::Healthy
+    };
+    let python = inventory.python.as_ref();
+    Report {
+        schema: SCHEMA,
+        tool: Tool::default(),
+        mode: Mode::Doctor,
+        language: catalog.language.tag(),
+        outcome,
+        facts: Facts {
+            lines: 0,
+            bytes: 0,
+            python: python.map(|p| p.version.clone()),
+            torch: python.and_then(|p| p.torch.clone()),
+            torch_dir: python.and_then(|p| p.torch_dir.clone()),
+            system: inventory.system.clone(),
+        },
+        findings,
+        not_toolchain: Vec::new(),
+        relevant_lines: Vec::new(),
+        inventory_lines: inventory.lines(catalog),
+        inventory: serde_json::to_value(&inventory).ok(),
+        verification,
+    }
+}
+
+/// What a probe printed is a log like any other.
+fn add_from_output(found: &mut Vec<MachineFinding>, printed: &str, ran: &str) {
+    let log = format!("{ran}\n{printed}");
+    let Ok(case) = Case::read(log.as_bytes()) else { return };
+    for verdict in crate::rules::judge_all(&case) {
+        let known = found.iter().any(|f| same_matter(f.kind, verdict.kind));
+        if verdict.confidence > Confidence::Low && !known {
+            let evidence = verdict.evidence.iter().map(|h| h.text.clone()).collect();
+            let subject = verdict.subject.unwrap_or_default();
+            found.push(MachineFinding { kind: verdict.kind, confidence: verdict.confidence, subject, evidence });
+        }
+    }
+}
+
+/// Kinds that one repair covers: a machine has one set of Python headers, one compiler.
+fn same_matter(a: Kind, b: Kind) -> bool {
+    use Kind::*;
+    let groups: [&[Kind]; 3] = [
+        &[PythonHTriton, PythonHInductorCpp, PythonHCppExtension],
+        &[NoCxxCompiler, NoCCompilerTriton],
+        &[OmpHLinux, OmpMacos, LibgompMissing],
+    ];
+    a == b || groups.iter().any(|g| g.contains(&a) && g.contains(&b))
+}
+
+/// Puts what the checks found into order and words, by way of the same writer as a log.
+fn describe(system: &dyn System, inventory: &Inventory, found: Vec<MachineFinding>, catalog: &Catalog) -> Vec<Finding> {
+    let evidence: Vec<(Kind, Vec<String>)> = found.iter().map(|f| (f.kind, f.evidence.clone())).collect();
+    let verdicts = found.into_iter().map(MachineFinding::into_verdict).collect();
+    let mut guess = inventory.system.clone();
+    guess.stated = true;
+    let options = Options { language: catalog.language, system: Some(guess), machine: Some(system) };
+    let ordered = explain::order(verdicts);
+    let mut findings = explain::findings_of(&Case::default(), &ordered, &options, catalog);
+    for finding in &mut findings {
+        let lines = evidence.iter().filter(|(k, _)| *k == finding.id).flat_map(|(_, lines)| lines.clone());
+        finding.evidence = lines.map(|text| EvidenceLine { line: None, text, occurrences: 1 }).collect();
+        finding.command = None;
+    }
+    // In the order of dependency, whatever the sureness: this is one machine, not a puzzle.
+    findings.sort_by_key(|f| (f.role == Role::Consequence, f.id.stage()));
+    findings
+}
+
+impl MachineFinding {
+    fn into_verdict(self) -> Verdict {
+        Verdict {
+            kind: self.kind,
+            confidence: self.confidence,
+            evidence: Vec::new(),
+            subject: Some(self.subject).filter(|s| !s.is_empty()),
+            detail: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

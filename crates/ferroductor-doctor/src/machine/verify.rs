@@ -1,0 +1,220 @@
+//! Verification by doing: an extension, a parallel region, a shared object from
+//! the cache folder, Inductor in a fresh process.
+//!
+//! What must hold: each probe says what was run and what it printed; a probe
+//! that cannot run for want of something is skipped, not passed; a probe that
+//! panics is a failed result.
+
+use super::inventory::Inventory;
+use super::python::Python;
+use crate::diagnosis::VerificationResult;
+use crate::i18n::Catalog;
+use ferroductor_toolchain::{Command, Cxx, Outcome, Run, System};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const EXTENSION: &str = "#define PY_SSIZE_T_CLEAN\n#include <Python.h>\nstatic PyObject *answer(PyObject *self, PyObject *args) { (void)self; (void)args; return PyLong_FromLong(PY_VERSION_HEX >> 16); }\nstatic PyMethodDef methods[] = {{\"answer\", answer, METH_NOARGS, \"\"}, {NULL, NULL, 0, NULL}};\nstatic struct PyModuleDef module = {PyModuleDef_HEAD_INIT, \"ferroductor_probe\", NULL, -1, methods, NULL, NULL, NULL, NULL};\nextern \"C\" PyMODINIT_FUNC PyInit_ferroductor_probe(void) { return PyModule_Create(&module); }\n";
+const OPENMP: &str = "#include <omp.h>\n#include <cstdio>\nint main() {\n  int threads = 0;\n#pragma omp parallel reduction(+ : threads)\n  threads += 1;\n  std::printf(\"%d threads\\n\", threads);\n  return threads < 1;\n}\n";
+const LIBRARY: &str = "extern \"C\" int ferroductor_probe() { return 42; }\n";
+const INDUCTOR: &str = "import torch\nf = torch.compile(lambda x: (x.sin() + 1).relu())\nx = torch.arange(64.0)\nassert torch.allclose(f(x), (x.sin() + 1).relu())\nprint('inductor works, torch', torch.__version__)\n";
+
+/// What a probe did, before it is put into words.
+struct Attempted {
+    ran: String,
+    printed: String,
+    passed: bool,
+    skipped: bool,
+}
+
+impl Attempted {
+    fn skipped(reason: &str) -> Self {
+        Self { ran: String::new(), printed: reason.to_owned(), passed: false, skipped: true }
+    }
+
+    fn from_run(command: &Command, run: &Run) -> Self {
+        let mut printed = run.combined();
+        match run.outcome {
+            Outcome::Exited(_) => {}
+            Outcome::TimedOut => printed.push_str("\nno answer in time"),
+            Outcome::Signalled(4) => printed.push_str("\nIllegal instruction"),
+            Outcome::Signalled(9) => printed.push_str("\nkilled (signal 9)"),
+            Outcome::Signalled(signal) => printed.push_str(&format!("\nended by signal {signal}")),
+            Outcome::NotStarted(kind) => printed.push_str(&format!("\nnot started: {kind}")),
+        }
+        Self { ran: command.to_line(), printed: tail(&printed), passed: run.succeeded(), skipped: false }
+    }
+}
+
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(60)..].join("\n")
+}
+
+type Probe = fn(&dyn System, &Inventory) -> Attempted;
+
+/// Runs all probes at the same time; Inductor's takes longest.
+pub fn run_all(system: &dyn System, inventory: &Inventory, catalog: &Catalog) -> Vec<VerificationResult> {
+    let probes: [(&'static str, Probe); 4] =
+        [("probe-headers", headers), ("probe-openmp", openmp), ("probe-cache", cache), ("probe-inductor", inductor)];
+    thread::scope(|scope| {
+        let running: Vec<_> = probes
+            .iter()
+            .map(|(id, probe)| {
+                let start = Instant::now();
+                (*id, scope.spawn(move || (probe(system, inventory), start.elapsed())))
+            })
+            .collect();
+        let finish = |(id, handle): (&'static str, thread::ScopedJoinHandle<'_, (Attempted, Duration)>)| {
+            let (attempted, elapsed) = handle.join().unwrap_or_else(|_| {
+                let crashed = Attempted { ran: id.to_owned(), printed: catalog.text("probe-crashed"), passed: false, skipped: false };
+                (crashed, Duration::ZERO)
+            });
+            VerificationResult {
+                id,
+                text: catalog.text(id),
+                ran: attempted.ran,
+                passed: attempted.passed,
+                skipped: attempted.skipped,
+                printed: attempted.printed,
+                milliseconds: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            }
+        };
+        running.into_iter().map(finish).collect()
+    })
+}
+
+fn compiler(inventory: &Inventory) -> Option<&Cxx> {
+    inventory.cxx_search.as_ref().and_then(|s| s.cxx.as_ref())
+}
+
+/// A scratch folder that is removed at the end of its scope.
+struct Scratch<'a> {
+    system: &'a dyn System,
+    path: PathBuf,
+}
+
+impl<'a> Scratch<'a> {
+    fn new(system: &'a dyn System, parent: Option<&Path>) -> Result<Self, Attempted> {
+        let failed = |e: std::io::Error| Attempted {
+            ran: "mkdir".to_owned(),
+            printed: format!("{}: {e}", parent.unwrap_or(Path::new("TMPDIR")).display()),
+            passed: false,
+            skipped: false,
+        };
+        system.scratch_dir(parent).map(|path| Self { system, path }).map_err(failed)
+    }
+
+    fn write(&self, name: &str, content: &str) -> Result<String, Attempted> {
+        let path = self.path.join(name);
+        let shown = path.to_string_lossy().into_owned();
+        match self.system.write(&path, content.as_bytes()) {
+            Ok(()) => Ok(shown),
+            Err(error) => Err(Attempted { ran: format!("write {shown}"), printed: error.to_string(), passed: false, skipped: false }),
+        }
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.path.join(name).to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Scratch<'_> {
+    fn drop(&mut self) {
+        // What stays behind is small and in a temporary folder.
+        let _ = self.system.remove_dir_all(&self.path);
+    }
+}
+
+/// Runs a command; a failure ends the probe.
+fn step(system: &dyn System, command: &Command) -> Result<Attempted, Attempted> {
+    let attempted = Attempted::from_run(command, &system.run(command));
+    if attempted.passed { Ok(attempted) } else { Err(attempted) }
+}
+
+fn either(result: Result<Attempted, Attempted>) -> Attempted {
+    result.unwrap_or_else(|failed| failed)
+}
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn headers(system: &dyn System, inventory: &Inventory) -> Attempted {
+    let (Some(cxx), Some(python)) = (compiler(inventory), &inventory.python) else {
+        return Attempted::skipped("no compiler or no interpreter");
+    };
+    either(build_and_import(system, cxx, python))
+}
+
+fn build_and_import(system: &dyn System, cxx: &Cxx, python: &Python) -> Result<Attempted, Attempted> {
+    let scratch = Scratch::new(system, None)?;
+    let source = scratch.write("ferroductor_probe.cpp", EXTENSION)?;
+    let output = scratch.file(&format!("ferroductor_probe{}", python.suffix));
+    // The interpreter's own flags, without those that only C knows.
+    let own = python.cflags.split_whitespace().filter(|f| !f.starts_with("-std=") && !f.contains("strict-prototypes"));
+    let build = cxx.command().args(own.map(str::to_owned)).arg(format!("-I{}", python.include)).args([source.as_str(), "-o", &output]);
+    step(system, &build.env("LC_ALL", "C").time_limit(LIMIT))?;
+    let code = format!(
+        "import sys; sys.path.insert(0, {:?}); import ferroductor_probe as p; v = p.answer(); print('headers', '%d.%d' % (v >> 8, v & 255)); sys.exit(v != sys.version_info[0] * 256 + sys.version_info[1])",
+        scratch.path.to_string_lossy()
+    );
+    step(system, &Command::new(&python.executable).args(["-c", &code]).time_limit(LIMIT))
+}
+
+fn openmp(system: &dyn System, inventory: &Inventory) -> Attempted {
+    let Some(cxx) = compiler(inventory) else { return Attempted::skipped("no compiler") };
+    let build_and_run = || -> Result<Attempted, Attempted> {
+        let scratch = Scratch::new(system, None)?;
+        let source = scratch.write("openmp.cpp", OPENMP)?;
+        let output = scratch.file("openmp");
+        let mut program = cxx.command();
+        program.args.retain(|f| f != "-shared" && f != "-fPIC");
+        let flags = if cxx.openmp_flags.is_empty() { vec!["-fopenmp".to_owned()] } else { cxx.openmp_flags.clone() };
+        let build = program.args([source.as_str()]).args(flags).args(["-o", &output]);
+        step(system, &build.env("LC_ALL", "C").time_limit(LIMIT))?;
+        step(system, &Command::new(output).time_limit(Duration::from_secs(20)))
+    };
+    either(build_and_run())
+}
+
+fn cache(system: &dyn System, inventory: &Inventory) -> Attempted {
+    let (Some(cxx), Some(python)) = (compiler(inventory), &inventory.python) else {
+        return Attempted::skipped("no compiler or no interpreter");
+    };
+    let Some(folder) = inventory.folders.iter().find(|f| f.purpose == "inductor") else {
+        return Attempted::skipped("no cache folder");
+    };
+    let existed = system.is_dir(Path::new(&folder.path));
+    let build_and_load = || -> Result<Attempted, Attempted> {
+        if let Err(error) = system.create_dir_all(Path::new(&folder.path)) {
+            let ran = format!("mkdir -p {}", folder.path);
+            return Err(Attempted { ran, printed: format!("{}: {error}", folder.path), passed: false, skipped: false });
+        }
+        let scratch = Scratch::new(system, Some(Path::new(&folder.path)))?;
+        let source = scratch.write("library.cpp", LIBRARY)?;
+        let output = scratch.file("library.so");
+        let build = cxx.command().args([source.as_str(), "-o", &output]);
+        step(system, &build.env("LC_ALL", "C").time_limit(LIMIT))?;
+        let code = format!("import ctypes, sys; r = ctypes.CDLL({output:?}).ferroductor_probe(); print('loaded', r); sys.exit(r != 42)");
+        step(system, &Command::new(&python.executable).args(["-c", &code]).time_limit(LIMIT))
+    };
+    let attempted = either(build_and_load());
+    if !existed {
+        // Only the empty folder this probe made.
+        let _ = system.list(Path::new(&folder.path)).is_ok_and(|l| l.is_empty() && system.remove_dir_all(Path::new(&folder.path)).is_ok());
+    }
+    attempted
+}
+
+fn inductor(system: &dyn System, inventory: &Inventory) -> Attempted {
+    let Some(python) = inventory.python.as_ref().filter(|p| p.torch.is_some()) else {
+        return Attempted::skipped("no torch");
+    };
+    let code = Command::new(&python.executable)
+        .args(["-c", INDUCTOR])
+        .env("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")
+        .env("TORCHINDUCTOR_COMPILE_THREADS", "1")
+        .without_env("TORCH_COMPILE_DISABLE")
+        .without_env("TORCHDYNAMO_DISABLE")
+        .time_limit(Duration::from_secs(300));
+    either(step(system, &code))
+}

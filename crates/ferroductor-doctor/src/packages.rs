@@ -1,0 +1,156 @@
+//! Which package holds what, and the command that installs it.
+//!
+//! What must hold: a row is a package name that exists in the distribution's
+//! own archive at the date in [`crate::facts::CHECKED`]; where a release does
+//! not carry a Python version, the caller adds the other archive.
+
+use crate::platform::Family;
+
+/// Something a package provides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Need {
+    PythonHeaders,
+    CxxCompiler,
+    LibcHeaders,
+    OpenMpForGcc,
+    OpenMpForClang,
+    Libgomp,
+    Binutils,
+    Ninja,
+    OpenSsl,
+    LdConfig,
+    NewerCompiler,
+    Setuptools,
+}
+
+/// Package names; `{py}` stands for `3.13`, `{pyn}` for `313`.
+pub fn packages(need: Need, family: Family) -> Option<&'static str> {
+    use Family::*;
+    Some(match (need, family) {
+        (Need::PythonHeaders, Ubuntu | Debian) => "python{py}-dev",
+        (Need::PythonHeaders, Fedora | Rhel) => "python{py}-devel",
+        (Need::PythonHeaders, OpenSuse) => "python{pyn}-devel",
+        (Need::PythonHeaders, Arch) => "python",
+        (Need::PythonHeaders, Alpine) => "python3-dev",
+        (Need::PythonHeaders, MacOs) => "python@{py}",
+        (Need::CxxCompiler, Ubuntu | Debian) => "build-essential",
+        (Need::CxxCompiler, Fedora | Rhel | OpenSuse) => "gcc gcc-c++",
+        (Need::CxxCompiler, Arch) => "base-devel",
+        (Need::CxxCompiler, Alpine) => "build-base",
+        (Need::LibcHeaders, Ubuntu | Debian) => "build-essential libc6-dev libcrypt-dev",
+        (Need::LibcHeaders, Fedora | Rhel) => "gcc-c++ glibc-devel libstdc++-devel libxcrypt-devel",
+        (Need::LibcHeaders, OpenSuse) => "gcc-c++ glibc-devel libxcrypt-devel",
+        (Need::LibcHeaders, Arch) => "base-devel glibc linux-api-headers",
+        (Need::LibcHeaders, Alpine) => "build-base musl-dev linux-headers",
+        (Need::OpenMpForGcc, Ubuntu | Debian) => "build-essential",
+        (Need::OpenMpForGcc, Fedora | Rhel) => "gcc gcc-c++ libgomp",
+        (Need::OpenMpForGcc, OpenSuse) => "gcc gcc-c++ libgomp1",
+        (Need::OpenMpForGcc, Arch) => "gcc",
+        (Need::OpenMpForGcc, Alpine) => "build-base libgomp",
+        (Need::OpenMpForClang, Ubuntu | Debian) => "libomp-dev",
+        (Need::OpenMpForClang, Fedora | Rhel | OpenSuse) => "libomp-devel",
+        (Need::OpenMpForClang, Arch) => "openmp",
+        (Need::OpenMpForClang, Alpine) => "openmp-dev",
+        (Need::OpenMpForClang | Need::OpenMpForGcc, MacOs) => "libomp",
+        (Need::Libgomp, Ubuntu | Debian) => "libgomp1",
+        (Need::Libgomp, Fedora | Rhel) => "libgomp",
+        (Need::Libgomp, OpenSuse) => "libgomp1",
+        (Need::Libgomp, Arch) => "gcc-libs",
+        (Need::Libgomp, Alpine) => "libgomp",
+        (Need::Binutils, Ubuntu | Debian) => "build-essential binutils",
+        (Need::Binutils, Fedora | Rhel | OpenSuse) => "gcc-c++ binutils",
+        (Need::Binutils, Arch) => "base-devel",
+        (Need::Binutils, Alpine) => "build-base binutils",
+        (Need::Ninja, Ubuntu | Debian | Fedora | Rhel) => "ninja-build",
+        (Need::Ninja, OpenSuse | Arch | MacOs) => "ninja",
+        (Need::Ninja, Alpine) => "samurai",
+        (Need::OpenSsl, Ubuntu | Debian | Fedora | Rhel | Arch | Alpine) => "openssl",
+        (Need::OpenSsl, OpenSuse) => "openssl-3",
+        (Need::LdConfig, Ubuntu | Debian) => "libc-bin",
+        (Need::LdConfig, Fedora | Rhel | OpenSuse | Arch) => "glibc",
+        (Need::NewerCompiler, Ubuntu | Debian) => "g++-12",
+        (Need::NewerCompiler, Rhel) => "gcc-toolset-13",
+        (Need::NewerCompiler, Fedora) => "gcc-c++",
+        (Need::NewerCompiler, OpenSuse) => "gcc13-c++",
+        (Need::NewerCompiler, Arch) => "gcc",
+        (Need::NewerCompiler, Alpine) => "g++",
+        (Need::NewerCompiler, MacOs) => "llvm",
+        (Need::Setuptools, Ubuntu | Debian) => "python3-setuptools",
+        (Need::Setuptools, Fedora | Rhel | Alpine) => "python3-setuptools",
+        (Need::Setuptools, OpenSuse) => "python{pyn}-setuptools",
+        (Need::Setuptools, Arch) => "python-setuptools",
+        _ => return None,
+    })
+}
+
+/// The conda package that provides the same inside an environment.
+pub fn conda_packages(need: Need) -> Option<&'static str> {
+    Some(match need {
+        Need::PythonHeaders => "python={py}",
+        Need::CxxCompiler | Need::NewerCompiler | Need::Binutils => "cxx-compiler",
+        Need::LibcHeaders => "cxx-compiler libxcrypt",
+        Need::OpenMpForGcc | Need::Libgomp => "libgomp cxx-compiler",
+        Need::OpenMpForClang => "llvm-openmp",
+        Need::Ninja => "ninja",
+        Need::OpenSsl => "openssl",
+        Need::Setuptools => "setuptools",
+        Need::LdConfig => return None,
+    })
+}
+
+/// Fills `{py}` and `{pyn}`.
+pub fn with_python(template: &str, python: Option<&str>) -> String {
+    let python = python.unwrap_or("3");
+    let without_dot = python.replace('.', "");
+    template.replace("{pyn}", &without_dot).replace("{py}", python)
+}
+
+/// Lines that install packages.
+pub fn install_lines(family: Family, packages: &str, root: bool) -> Vec<String> {
+    let sudo = if root { "" } else { "sudo " };
+    match family {
+        Family::Ubuntu | Family::Debian => vec![
+            format!("{sudo}apt-get update"),
+            format!("{sudo}apt-get install -y --no-install-recommends {packages}"),
+        ],
+        Family::Fedora | Family::Rhel => vec![format!("{sudo}dnf install -y {packages}")],
+        Family::OpenSuse => vec![format!("{sudo}zypper --non-interactive install {packages}")],
+        Family::Arch => vec![format!("{sudo}pacman -S --needed --noconfirm {packages}")],
+        Family::Alpine => vec![format!("{sudo}apk add {packages}")],
+        Family::MacOs => vec![format!("brew install {packages}")],
+        Family::NixOs | Family::Windows => Vec::new(),
+    }
+}
+
+/// The line for a Dockerfile.
+pub fn dockerfile_line(family: Family, packages: &str) -> Option<String> {
+    Some(match family {
+        Family::Ubuntu | Family::Debian => format!(
+            "RUN apt-get update && apt-get install -y --no-install-recommends {packages} && rm -rf /var/lib/apt/lists/*"
+        ),
+        Family::Fedora | Family::Rhel => format!("RUN dnf install -y {packages} && dnf clean all"),
+        Family::OpenSuse => format!("RUN zypper --non-interactive install {packages} && zypper clean"),
+        Family::Arch => format!("RUN pacman -Sy --needed --noconfirm {packages}"),
+        Family::Alpine => format!("RUN apk add --no-cache {packages}"),
+        Family::NixOs | Family::MacOs | Family::Windows => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_carry_the_exact_python() {
+        let of = |family| with_python(packages(Need::PythonHeaders, family).unwrap_or_default(), Some("3.13"));
+        assert_eq!(of(Family::Ubuntu), "python3.13-dev");
+        assert_eq!(of(Family::Fedora), "python3.13-devel");
+        assert_eq!(of(Family::OpenSuse), "python313-devel");
+        assert_eq!(of(Family::MacOs), "python@3.13");
+    }
+
+    #[test]
+    fn root_needs_no_sudo() {
+        assert!(install_lines(Family::Debian, "x", true).iter().all(|l| !l.contains("sudo")));
+    }
+}

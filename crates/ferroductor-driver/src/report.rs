@@ -1,0 +1,195 @@
+//! What became of each node of a graph, and what the compilation cost.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// Who executes a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// A kernel of ours.
+    Native,
+    /// A library's routine, called directly.
+    Library,
+    /// An ATen operator.
+    Aten,
+    /// Nothing: a view, a size, a pick of a result, an input or constant.
+    Free,
+}
+
+impl Class {
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Native => "native",
+            Class::Library => "library",
+            Class::Aten => "aten",
+            Class::Free => "free",
+        }
+    }
+}
+
+/// One node of the graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeReport {
+    pub name: String,
+    pub target: String,
+    pub class: Class,
+    /// Why it is not native, or what it was fused into.
+    pub reason: String,
+}
+
+/// Time of one stage of the pipeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    pub name: &'static str,
+    pub time: Duration,
+}
+
+/// One compiled graph.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GraphReport {
+    pub name: String,
+    pub phase: &'static str,
+    pub nodes: Vec<NodeReport>,
+    /// Kernel launches in the program.
+    pub launches: usize,
+    /// Kernels compiled: equal ones count once.
+    pub kernels: usize,
+    /// ATen and library calls in the program.
+    pub calls: usize,
+    /// Bytes of the arena with the example's sizes, where they are static.
+    pub arena_bytes: Option<u64>,
+    pub stages: Vec<Stage>,
+    /// Remarks of the compiler, such as why two loops were not fused.
+    pub notes: Vec<String>,
+    /// Set if compilation failed and the graph runs in eager.
+    pub failure: Option<String>,
+}
+
+impl GraphReport {
+    pub fn count(&self, class: Class) -> usize {
+        self.nodes.iter().filter(|n| n.class == class).count()
+    }
+
+    pub fn time(&self) -> Duration {
+        self.stages.iter().map(|s| s.time).sum()
+    }
+
+    /// Nodes outside our kernels: `(class, target, reason)` with their number.
+    pub fn outside(&self) -> BTreeMap<(Class, &str, &str), usize> {
+        let mut counts = BTreeMap::new();
+        for node in &self.nodes {
+            if matches!(node.class, Class::Library | Class::Aten) {
+                *counts.entry((node.class, node.target.as_str(), node.reason.as_str())).or_insert(0) +=
+                    1;
+            }
+        }
+        counts
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, text: &mut String) -> std::fmt::Result {
+        writeln!(text, "{} ({})", self.name, self.phase)?;
+        if let Some(failure) = &self.failure {
+            return writeln!(text, "  runs in eager: {failure}");
+        }
+        writeln!(
+            text,
+            "  nodes: {} native, {} library, {} aten, {} free",
+            self.count(Class::Native),
+            self.count(Class::Library),
+            self.count(Class::Aten),
+            self.count(Class::Free),
+        )?;
+        writeln!(
+            text,
+            "  program: {} kernel launches ({} different kernels), {} calls",
+            self.launches, self.kernels, self.calls
+        )?;
+        if let Some(bytes) = self.arena_bytes {
+            writeln!(text, "  arena: {:.1} MiB", bytes as f64 / f64::from(1 << 20))?;
+        }
+        for ((class, target, reason), count) in self.outside() {
+            let because = if reason.is_empty() { "" } else { ": " };
+            writeln!(text, "  {:<8}{count:>4} × {target}{because}{reason}", class.name())?;
+        }
+        let stages: Vec<String> =
+            self.stages.iter().map(|s| format!("{} {:.1}", s.name, milliseconds(s.time))).collect();
+        writeln!(
+            text,
+            "  compiled in {:.1} ms ({})",
+            milliseconds(self.time()),
+            stages.join(", ")
+        )?;
+        for note in &self.notes {
+            writeln!(text, "  note: {note}")?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// One line over several graphs.
+pub fn totals<'r>(reports: impl IntoIterator<Item = &'r GraphReport>) -> String {
+    let mut counts: BTreeMap<Class, usize> = BTreeMap::new();
+    let (mut graphs, mut failed, mut kernels, mut time) = (0, 0, 0, Duration::ZERO);
+    for report in reports {
+        graphs += 1;
+        failed += usize::from(report.failure.is_some());
+        kernels += report.kernels;
+        time += report.time();
+        for node in &report.nodes {
+            *counts.entry(node.class).or_insert(0) += 1;
+        }
+    }
+    let count = |class| counts.get(&class).copied().unwrap_or(0);
+    format!(
+        "{graphs} graphs ({failed} in eager), {} native nodes, {} library, {} aten, {kernels} kernels, \
+         {:.1} ms",
+        count(Class::Native),
+        count(Class::Library),
+        count(Class::Aten),
+        milliseconds(time)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_names_what_is_outside_and_why() {
+        let node = |target: &str, class, reason: &str| NodeReport {
+            name: "n".into(),
+            target: target.into(),
+            class,
+            reason: reason.into(),
+        };
+        let report = GraphReport {
+            name: "inference_0".into(),
+            phase: "inference",
+            nodes: vec![
+                node("aten.sort.stable", Class::Aten, "no native code"),
+                node("aten.sort.stable", Class::Aten, "no native code"),
+                node("aten.add.Tensor", Class::Native, ""),
+            ],
+            ..GraphReport::default()
+        };
+        let text = report.text();
+        assert!(text.contains("2 × aten.sort.stable: no native code"), "{text}");
+        assert!(text.contains("1 native"), "{text}");
+        let failed = GraphReport { failure: Some("why".into()), ..report };
+        assert!(failed.text().contains("runs in eager: why"));
+        assert!(totals([&failed]).contains("1 in eager"));
+    }
+}

@@ -1,0 +1,39 @@
+"""The table by which AOTAutograd takes operators apart before we see them.
+
+It is Inductor's table as it is under `fallback_random=True`: dropout and the random operators stay
+whole, so that torch's generator is drawn from in eager's order and results match eager's.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+#: Operators that reach the compiler whole although the table knows how to take them apart, each
+#: with the reason. Names are packets (`aten.gelu`) or overloads (`aten.gelu.default`).
+KEEP_WHOLE: dict[str, str] = {}
+
+
+@functools.cache
+def table() -> dict[torch._ops.OpOverload, Callable[..., Any]]:
+    """The table, made once."""
+    from torch._inductor import config
+    from torch._inductor.decomposition import select_decomp_table
+
+    with config.patch(fallback_random=True):
+        copy = dict(select_decomp_table())
+    for name in KEEP_WHOLE:
+        for overload in _overloads(name):
+            copy.pop(overload, None)
+    return copy
+
+
+def _overloads(name: str) -> list[Any]:
+    namespace, packet, *overload = name.split(".")
+    found = getattr(getattr(torch.ops, namespace), packet)
+    if overload:
+        return [getattr(found, overload[0])]
+    return [getattr(found, each) for each in found.overloads()]
