@@ -12,6 +12,12 @@ from conftest import compiled
 import ferroductor
 
 
+@pytest.fixture(autouse=True)
+def default_codegen(monkeypatch):
+    """These tests are about the defaults, whatever the suite is run with."""
+    monkeypatch.delenv("FERRODUCTOR_CODEGEN", raising=False)
+
+
 def run(code, **environment):
     env = {**os.environ, **environment}
     return subprocess.run(
@@ -89,7 +95,9 @@ def test_failure_warns_once_and_runs_eager(monkeypatch):
         function(x)
     mine = [w for w in caught if "the moon is full" in str(w.message)]
     assert len(mine) == 1 and "on_error" in str(mine[0].message)
-    out.backward()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        out.backward()
     torch.testing.assert_close(x.grad, 2 * x.detach())
     assert ferroductor.report().graphs[0]["failure"] == "the moon is full"
     torch._dynamo.reset()
@@ -152,3 +160,23 @@ def test_dtype_codes_are_torchs():
         assert torch.ops.aten.to.dtype(x, dtype).dtype is dtype
         torch._dynamo.reset()
         assert compiled(lambda x: x + x)(x).dtype is dtype or dtype is torch.bool
+
+
+def test_command_line_explains():
+    done = subprocess.run(
+        [sys.executable, "-m", "ferroductor", "--help"], capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0 and "explain" in done.stdout, done.stderr
+
+
+def test_missing_compiler_is_explained(tmp_path):
+    code = """
+import torch
+f = torch.compile(lambda x: x.sin() * 3.25, backend="ferroductor", options={"codegen": "cpp"})
+try:
+    f(torch.ones(3))
+except Exception as error:
+    print("said:", error)
+"""
+    done = run(code, PATH="", CXX="", FERRODUCTOR_CACHE_DIR=str(tmp_path))
+    assert "needs a working C++ compiler" in done.stdout, done.stdout + done.stderr

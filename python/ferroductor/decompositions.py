@@ -14,7 +14,11 @@ import torch
 
 #: Operators that reach the compiler whole although the table knows how to take them apart, each
 #: with the reason. Names are packets (`aten.gelu`) or overloads (`aten.gelu.default`).
-KEEP_WHOLE: dict[str, str] = {}
+KEEP_WHOLE: dict[str, str] = {
+    "aten.max_pool2d_with_indices": "one pass over the window gives values and positions",
+    "aten.max_pool3d_with_indices": "one pass over the window gives values and positions",
+    "aten.max_pool2d_with_indices_backward": "positions need no index arithmetic",
+}
 
 
 @functools.cache

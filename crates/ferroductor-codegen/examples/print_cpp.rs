@@ -24,8 +24,14 @@ fn run() -> Result<String, String> {
     let name = std::env::args().nth(1).unwrap_or_else(|| "avx2".into());
     let isa = Isa::from_name(&name).ok_or_else(|| format!("{name:?} is no instruction set"))?;
     let mut source = String::new();
-    std::io::stdin().read_to_string(&mut source).map_err(|e| e.to_string())?;
+    std::io::stdin()
+        .read_to_string(&mut source)
+        .map_err(|e| e.to_string())?;
     let kernel = text::parse(&source).map_err(|e| e.to_string())?;
-    let symbol = if kernel.name.is_empty() { "kernel".into() } else { kernel.name.clone() };
+    let symbol = if kernel.name.is_empty() {
+        "kernel".into()
+    } else {
+        kernel.name.clone()
+    };
     cpp::print(&[(symbol, &kernel)], &Target::of(isa)).map_err(|e| e.to_string())
 }

@@ -32,11 +32,16 @@ fn limits(target: &Target) -> Limits {
 }
 
 fn cases(target: &Target, seeds: std::ops::Range<u64>) -> Vec<(u64, Case)> {
-    seeds.map(|seed| (seed, random::case(seed, &limits(target)))).collect()
+    seeds
+        .map(|seed| (seed, random::case(seed, &limits(target))))
+        .collect()
 }
 
 fn named(cases: &[(u64, Case)]) -> Vec<(String, &Kernel)> {
-    cases.iter().map(|(seed, case)| (format!("random_{seed}"), &case.kernel)).collect()
+    cases
+        .iter()
+        .map(|(seed, case)| (format!("random_{seed}"), &case.kernel))
+        .collect()
 }
 
 fn llvm_object(kernels: &[(String, &Kernel)], target: &Target) -> LoadedObject {
@@ -45,10 +50,18 @@ fn llvm_object(kernels: &[(String, &Kernel)], target: &Target) -> LoadedObject {
 }
 
 /// Shrinks a kernel that differs, and panics with what is left.
-fn report(what: &str, seed: u64, case: &Case, differs: &mut dyn FnMut(&Kernel) -> Option<String>) -> ! {
+fn report(
+    what: &str,
+    seed: u64,
+    case: &Case,
+    differs: &mut dyn FnMut(&Kernel) -> Option<String>,
+) -> ! {
     let smaller = random::reduce(&case.kernel, &mut |kernel| differs(kernel).is_some());
     let difference = differs(&smaller).unwrap_or_default();
-    panic!("seed {seed}, {what}: {difference}\n{}", text::print(&smaller));
+    panic!(
+        "seed {seed}, {what}: {difference}\n{}",
+        text::print(&smaller)
+    );
 }
 
 #[test]
@@ -97,7 +110,11 @@ fn cpp_agrees_with_the_interpreter() {
         for target in targets() {
             let count = seeds(BATCH);
             for begin in (0..count).step_by(BATCH as usize) {
-                check_cpp(&compiler, &target, &cases(&target, begin..count.min(begin + BATCH)));
+                check_cpp(
+                    &compiler,
+                    &target,
+                    &cases(&target, begin..count.min(begin + BATCH)),
+                );
             }
         }
     }

@@ -230,6 +230,41 @@ fn index_expressions_follow_their_evaluator() {
     }
 }
 
+/// What seems never negative is, once data make it overflow: the division must still round down.
+#[test]
+fn data_may_overflow_an_index() {
+    let huge = IExpr::size(0).larger(&IExpr::value(0));
+    let scaled = &(&huge * &int(8)) + &int(4);
+    let quotients = [
+        scaled.floor_div(&IExpr::size(0)),
+        scaled.modulo(&IExpr::size(0)),
+        scaled.floor_div(&int(3)),
+        scaled.floor_div(&int(64)),
+    ];
+    let mut body = vec![let_(0, load(0, int(0), 1))];
+    for (n, expr) in quotients.iter().enumerate() {
+        let value = 1 + n as u32;
+        body.push(let_(value, index(expr.clone())));
+        body.push(store(0, int(1 + n as i64), value));
+    }
+    let kernel = integers(1, vec![], body);
+    for data in [i64::MAX / 3, i64::MAX, 1 << 60, 5, -1] {
+        for target in runnable_targets() {
+            let code = compile(&kernel, &target);
+            let mut buffers = vec![bytes(&[data, 0, 0, 0, 0])];
+            assert_eq!(call(&code, &kernel, &mut buffers, &[7], (0, 1)), 0);
+            let got: Vec<i64> = values(&buffers[0]);
+            for (expr, got) in quotients.iter().zip(&got[1..]) {
+                let want = expr.eval(&|atom| match atom {
+                    Atom::Size(_) => Some(7),
+                    _ => Some(data),
+                });
+                assert_eq!(Some(*got), want, "{expr:?} of {data}");
+            }
+        }
+    }
+}
+
 fn expression(random: &mut impl FnMut(u64) -> i64, depth: u32) -> IExpr {
     if depth == 0 {
         return match random(5) {

@@ -350,7 +350,7 @@ fn predicates_and_select() {
                 assert_eq!(got[i], u8::from(rule(bits[i], more[i])), "{op} × {lanes}");
             }
         }
-        for dtype in DType::native() {
+        for dtype in DType::native().filter(|d| !d.is_half()) {
             let a: Vec<u8> = (0..64 * dtype.size()).map(|i| (i % 2) as u8).collect();
             let b: Vec<u8> = (0..64 * dtype.size()).map(|i| (i / 2 % 2) as u8).collect();
             let kernel = map_kernel(&[DType::Bool, dtype, dtype], dtype, lanes, |body| {

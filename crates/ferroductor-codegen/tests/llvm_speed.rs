@@ -119,7 +119,9 @@ fn the_matrix_tile_stays_in_registers() {
         let body = inner_loop(&text);
         let count = |what: &str| body.matches(what).count();
         assert_eq!(count("vfmadd"), 24, "{name}\n{text}");
-        let from_registers = body.lines().filter(|l| l.contains("vbroadcast") && !l.contains('('));
+        let from_registers = body
+            .lines()
+            .filter(|l| l.contains("vbroadcast") && !l.contains('('));
         assert_eq!(from_registers.count(), 0, "{name}\n{text}");
         let broadcasts = count("vbroadcastss\t") + count("{1to16}");
         assert!((8..=24).contains(&broadcasts), "{name}\n{text}");

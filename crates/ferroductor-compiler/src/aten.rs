@@ -26,7 +26,10 @@ pub enum Slot {
     Tensor(BufferId),
     Size(IExpr),
     /// A result of an ATen call that is neither tensor nor integer.
-    Result { call: u32, index: u32 },
+    Result {
+        call: u32,
+        index: u32,
+    },
     Opaque(u32),
     List(Vec<Slot>),
 }
@@ -58,7 +61,10 @@ impl<'g> Builder<'g> {
     pub fn new(graph: &'g Graph) -> Result<Builder<'g>, CompileError> {
         let mut builder = Builder {
             graph,
-            program: Program { name: graph.name.clone(), ..Program::default() },
+            program: Program {
+                name: graph.name.clone(),
+                ..Program::default()
+            },
             sizes: SizeTable::new(),
             slots: vec![Slot::Absent; graph.nodes.len()],
         };
@@ -88,12 +94,18 @@ impl<'g> Builder<'g> {
                     let buffer = self.add_buffer(meta, Place::Input(input as u32));
                     (Slot::Tensor(buffer), Input::Tensor { buffer })
                 }
-                Value::SymInt(expr) => {
-                    (Slot::Size(expr.clone()), Input::Size { slot: self.slot_of_input(input)? })
-                }
+                Value::SymInt(expr) => (
+                    Slot::Size(expr.clone()),
+                    Input::Size {
+                        slot: self.slot_of_input(input)?,
+                    },
+                ),
                 _ => {
                     opaque += 1;
-                    (Slot::Opaque(opaque - 1), Input::Opaque { index: opaque - 1 })
+                    (
+                        Slot::Opaque(opaque - 1),
+                        Input::Opaque { index: opaque - 1 },
+                    )
                 }
             };
             self.slots[at] = slot;
@@ -138,7 +150,9 @@ impl<'g> Builder<'g> {
     /// no expression over known sizes, gets an element size of 0: only ATen may look into it.
     pub fn add_buffer(&mut self, meta: &TensorMeta, place: Place) -> BufferId {
         let geometry = if meta.is_plain {
-            self.sizes.dims(&meta.sizes).and_then(|sizes| Ok((sizes, self.sizes.dims(&meta.strides)?)))
+            self.sizes
+                .dims(&meta.sizes)
+                .and_then(|sizes| Ok((sizes, self.sizes.dims(&meta.strides)?)))
         } else {
             Ok((Vec::new(), Vec::new()))
         };
@@ -212,7 +226,12 @@ impl<'g> Builder<'g> {
         if !places.is_empty() {
             self.prepare_geometry(&node.value);
         }
-        let mut results = Results { call, places, leaves: Vec::new(), binds: Vec::new() };
+        let mut results = Results {
+            call,
+            places,
+            leaves: Vec::new(),
+            binds: Vec::new(),
+        };
         self.push(Step::Aten { call });
         self.slots[at] = self.result(node, &node.value, &mut results)?;
         let Results { leaves, binds, .. } = results;
@@ -251,7 +270,11 @@ impl<'g> Builder<'g> {
         let Slot::List(items) = self.slot(*from) else {
             return Ok(None);
         };
-        let index = if *index < 0 { *index + items.len() as i64 } else { *index };
+        let index = if *index < 0 {
+            *index + items.len() as i64
+        } else {
+            *index
+        };
         usize::try_from(index)
             .ok()
             .and_then(|i| items.get(i))
@@ -302,7 +325,10 @@ impl<'g> Builder<'g> {
             }
             Slot::Tensor(buffer) => AtenArg::Tensor(*buffer),
             Slot::Size(expr) => AtenArg::Int(self.dim(node, expr)?),
-            Slot::Result { call, index } => AtenArg::Result { call: *call, index: *index },
+            Slot::Result { call, index } => AtenArg::Result {
+                call: *call,
+                index: *index,
+            },
             Slot::Opaque(index) => AtenArg::Opaque(*index),
             Slot::List(items) => AtenArg::List(
                 items
@@ -316,7 +342,11 @@ impl<'g> Builder<'g> {
     /// The place of a size expression, with an error that names the node.
     pub fn dim(&mut self, node: &Node, expr: &IExpr) -> Result<ferroductor_abi::Dim, CompileError> {
         self.sizes.dim(expr).map_err(|unbound| {
-            let name = self.graph.symbols.get(unbound.0 as usize).map_or("?", |s| s.name.as_str());
+            let name = self
+                .graph
+                .symbols
+                .get(unbound.0 as usize)
+                .map_or("?", |s| s.name.as_str());
             CompileError::unsupported(&node.name, format!("nothing gives a value to size {name}"))
         })
     }
@@ -343,7 +373,10 @@ impl<'g> Builder<'g> {
             Value::Tensor(meta) => {
                 self.bind_result_dims(meta, index, results);
                 let place = results.places.get(index as usize).cloned().flatten();
-                let aten = Place::Aten { call: results.call, index };
+                let aten = Place::Aten {
+                    call: results.call,
+                    index,
+                };
                 let buffer = self.add_buffer(meta, place.unwrap_or(aten));
                 results.leaves.push(Some(buffer));
                 Slot::Tensor(buffer)
@@ -358,13 +391,19 @@ impl<'g> Builder<'g> {
                         ));
                     }
                     let slot = self.sizes.bind_by_step(expr);
-                    results.binds.push(Bind::Int { slot, result: index });
+                    results.binds.push(Bind::Int {
+                        slot,
+                        result: index,
+                    });
                 }
                 Slot::Size(expr.clone())
             }
             Value::SymFloat | Value::SymBool | Value::Opaque(_) => {
                 results.leaves.push(None);
-                Slot::Result { call: results.call, index }
+                Slot::Result {
+                    call: results.call,
+                    index,
+                }
             }
         })
     }
@@ -377,7 +416,11 @@ impl<'g> Builder<'g> {
         for (dim, expr) in meta.sizes.iter().enumerate() {
             if single_symbol(expr).is_some() && !self.sizes.knows(expr) {
                 let slot = self.sizes.bind_by_step(expr);
-                results.binds.push(Bind::Dim { slot, result, dim: dim as u32 });
+                results.binds.push(Bind::Dim {
+                    slot,
+                    result,
+                    dim: dim as u32,
+                });
             }
         }
     }
@@ -408,7 +451,10 @@ impl<'g> Builder<'g> {
             AtenArg::Result { call, index } => Output::Result { call, index },
             AtenArg::Opaque(index) => Output::Opaque(index),
             other => {
-                return Err(CompileError::unsupported(&node.name, format!("an output {other:?}")));
+                return Err(CompileError::unsupported(
+                    &node.name,
+                    format!("an output {other:?}"),
+                ));
             }
         })
     }
@@ -439,14 +485,65 @@ fn single_symbol(expr: &IExpr) -> Option<u32> {
 
 /// ATen operators of functional graphs whose result may share memory with an argument.
 const ALIASING: &[&str] = &[
-    "alias", "as_strided", "chunk", "conj", "contiguous", "detach", "diagonal", "expand",
-    "expand_as", "flatten", "imag", "lift", "lift_fresh", "mT", "matrix_H", "movedim", "narrow",
-    "neg_view", "_neg_view", "_conj", "permute", "positive", "ravel", "real", "reshape",
-    "_reshape_alias", "resolve_conj", "resolve_neg", "select", "slice", "split",
-    "split_with_sizes", "squeeze", "swapaxes", "swapdims", "t", "T", "to", "transpose", "unbind",
-    "unflatten", "unfold", "unsqueeze", "_unsafe_view", "view", "view_as", "view_as_complex",
-    "view_as_real", "values", "indices", "_values", "_indices", "unsafe_split",
-    "unsafe_split_with_sizes", "unsafe_chunk", "broadcast_to", "type_as", "set_", "data",
+    "alias",
+    "as_strided",
+    "chunk",
+    "conj",
+    "contiguous",
+    "detach",
+    "diagonal",
+    "expand",
+    "expand_as",
+    "flatten",
+    "imag",
+    "lift",
+    "lift_fresh",
+    "mT",
+    "matrix_H",
+    "movedim",
+    "narrow",
+    "neg_view",
+    "_neg_view",
+    "_conj",
+    "permute",
+    "positive",
+    "ravel",
+    "real",
+    "reshape",
+    "_reshape_alias",
+    "resolve_conj",
+    "resolve_neg",
+    "select",
+    "slice",
+    "split",
+    "split_with_sizes",
+    "squeeze",
+    "swapaxes",
+    "swapdims",
+    "t",
+    "T",
+    "to",
+    "transpose",
+    "unbind",
+    "unflatten",
+    "unfold",
+    "unsqueeze",
+    "_unsafe_view",
+    "view",
+    "view_as",
+    "view_as_complex",
+    "view_as_real",
+    "values",
+    "indices",
+    "_values",
+    "_indices",
+    "unsafe_split",
+    "unsafe_split_with_sizes",
+    "unsafe_chunk",
+    "broadcast_to",
+    "type_as",
+    "set_",
+    "data",
 ];
 
 /// May the operator keep its arguments' memory alive after the call, in a result or elsewhere?

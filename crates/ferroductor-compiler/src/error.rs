@@ -15,15 +15,24 @@ pub enum CompileError {
 
 impl CompileError {
     pub fn malformed(node: &str, reason: impl Into<String>) -> CompileError {
-        CompileError::Malformed { node: node.to_owned(), reason: reason.into() }
+        CompileError::Malformed {
+            node: node.to_owned(),
+            reason: reason.into(),
+        }
     }
 
     pub fn unsupported(node: &str, reason: impl Into<String>) -> CompileError {
-        CompileError::Unsupported { node: node.to_owned(), reason: reason.into() }
+        CompileError::Unsupported {
+            node: node.to_owned(),
+            reason: reason.into(),
+        }
     }
 
     pub fn internal(stage: &'static str, reason: impl Into<String>) -> CompileError {
-        CompileError::Internal { stage, reason: reason.into() }
+        CompileError::Internal {
+            stage,
+            reason: reason.into(),
+        }
     }
 }
 

@@ -20,7 +20,10 @@ pub fn insert_releases(program: &mut Program) {
         if let Some(step) = step
             && owns_tensor(program, buffer)
         {
-            dying.entry(*step).or_default().push(BufferId(buffer as u32));
+            dying
+                .entry(*step)
+                .or_default()
+                .push(BufferId(buffer as u32));
         }
     }
     for (at, step) in steps.into_iter().enumerate() {
@@ -42,7 +45,9 @@ fn owns_tensor(program: &Program, buffer: usize) -> bool {
 fn last_uses(program: &Program, steps: &[Step]) -> Vec<Option<usize>> {
     let mut last = vec![None; program.buffers.len()];
     for (at, step) in steps.iter().enumerate() {
-        for_each_buffer(program, step, &mut |buffer| mark(program, &mut last, buffer, Some(at)));
+        for_each_buffer(program, step, &mut |buffer| {
+            mark(program, &mut last, buffer, Some(at))
+        });
     }
     for output in &program.outputs {
         if let Output::Tensor(buffer) = output {

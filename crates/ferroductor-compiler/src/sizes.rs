@@ -73,12 +73,18 @@ impl SizeTable {
                 _ => return,
             }
         }
-        let Some((symbol, scale)) = unknown else { return };
+        let Some((symbol, scale)) = unknown else {
+            return;
+        };
         let symbol_expr = IExpr::size(symbol);
         if scale == 0 || self.slots.contains_key(&symbol_expr) {
             return;
         }
-        let rest = expr.terms().iter().find(|t| t.0.is_empty()).map_or(0, |t| t.1);
+        let rest = expr
+            .terms()
+            .iter()
+            .find(|t| t.0.is_empty())
+            .map_or(0, |t| t.1);
         let code = SizeCode(vec![
             SizeOp::Slot(slot),
             SizeOp::Const(rest.wrapping_neg()),
@@ -91,8 +97,15 @@ impl SizeTable {
     }
 
     fn push_code(&mut self, code: SizeCode) -> u32 {
-        let late = code.0.iter().any(|op| matches!(op, SizeOp::Slot(s) if self.is_late(*s)));
-        self.push(if late { SizeEntry::Late(code) } else { SizeEntry::Code(code) })
+        let late = code
+            .0
+            .iter()
+            .any(|op| matches!(op, SizeOp::Slot(s) if self.is_late(*s)));
+        self.push(if late {
+            SizeEntry::Late(code)
+        } else {
+            SizeEntry::Code(code)
+        })
     }
 
     fn is_late(&self, slot: u32) -> bool {
@@ -199,18 +212,27 @@ impl SizeTable {
         self.computed = self.entries.len();
         let fresh = self.entries.get(begin..)?;
         let first = fresh.iter().position(|e| matches!(e, SizeEntry::Late(_)))?;
-        Some(Step::Sizes { begin: (begin + first) as u32, end: self.computed as u32 })
+        Some(Step::Sizes {
+            begin: (begin + first) as u32,
+            end: self.computed as u32,
+        })
     }
 
     /// The slot that input number `input` sets.
     pub fn slot_of_input(&self, input: u32) -> Option<u32> {
-        let at = self.entries.iter().position(|e| *e == SizeEntry::Input(input))?;
+        let at = self
+            .entries
+            .iter()
+            .position(|e| *e == SizeEntry::Input(input))?;
         Some(at as u32)
     }
 
     /// The expression whose value a slot holds.
     pub fn expression(&self, slot: u32) -> Option<IExpr> {
-        self.slots.iter().find(|(_, s)| **s == slot).map(|(e, _)| e.clone())
+        self.slots
+            .iter()
+            .find(|(_, s)| **s == slot)
+            .map(|(e, _)| e.clone())
     }
 
     pub fn finish(self) -> Vec<SizeEntry> {
@@ -257,7 +279,9 @@ mod tests {
         table.bind_input(&s(1), 1);
         let product = &(&s(0) * &s(1)) - &IExpr::constant(3);
         let expr = &product.floor_div(&IExpr::constant(4)) + &s(0).modulo(&s(1)).larger(&s(1));
-        let Dim::Slot(slot) = table.dim(&expr).unwrap() else { panic!("a slot") };
+        let Dim::Slot(slot) = table.dim(&expr).unwrap() else {
+            panic!("a slot")
+        };
         let got = values(&table, &[7, 5])[slot as usize];
         assert_eq!(got, (7 * 5 - 3) / 4 + std::cmp::max(7 % 5, 5));
     }
@@ -267,7 +291,9 @@ mod tests {
         let mut table = SizeTable::new();
         let expr = &(&s(0) * &IExpr::constant(3)) + &IExpr::constant(2);
         table.bind_input(&expr, 0);
-        let Dim::Slot(slot) = table.dim(&s(0)).unwrap() else { panic!("a slot") };
+        let Dim::Slot(slot) = table.dim(&s(0)).unwrap() else {
+            panic!("a slot")
+        };
         assert_eq!(values(&table, &[17])[slot as usize], 5);
     }
 

@@ -131,6 +131,21 @@ fn pow_keeps_its_bound_and_the_rules_of_c() {
 }
 
 #[test]
+fn pow_in_double_precision_follows_the_rules_of_c() {
+    let function = function(Prim::Pow, DType::F64, 1, true);
+    let operands = f32_operands();
+    for (x, y) in operands.iter().flat_map(|&x| operands.iter().map(move |&y| (x, y))) {
+        let (x, y) = (f64::from(x), f64::from(y));
+        let got = f64::from_bits(interpret(&function, &[x.to_bits(), y.to_bits()]));
+        let expected = libm::pow(x, y);
+        let is_close = (got - expected).abs() <= expected.abs() * 1e-15;
+        let is_same = got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan();
+        let is_special = !expected.is_finite() || expected.abs() < 1e-300;
+        assert!(is_same || !is_special && is_close, "pow({x:e}, {y:e}) = {got:e}, not {expected:e}");
+    }
+}
+
+#[test]
 fn minimum_and_maximum_choose_as_aten_does() {
     let cases = [
         (1.0, f32::NAN, f32::NAN, f32::NAN),
@@ -183,4 +198,100 @@ fn integer_powers_wrap_and_follow_aten_below_zero() {
         assert_eq!(integer(Prim::Pow, DType::I64, base, exponent), expected);
     }
     assert_eq!(integer(Prim::Pow, DType::I32, -3, 3), -27);
+}
+
+/// Dividends and divisors of all magnitudes, whole and broken, and the special ones.
+fn division_operands() -> Vec<f32> {
+    let mut operands = f32_operands();
+    operands.extend((-60..60).map(|at| at as f32 * 0.5));
+    operands.extend((0..300).map(|at| f32::from_bits(at * 0x6d_3a01)));
+    operands.extend((0..200).map(|at| -f32::from_bits(0x3c00_0000 + at * 0x9_3a01)));
+    operands
+}
+
+fn same(a: f32, b: f32) -> bool {
+    a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()
+}
+
+#[test]
+fn fmod_is_exact_for_all_magnitudes() {
+    for has_fma in [true, false] {
+        for (x, y, got) in over_pairs(Prim::Fmod, has_fma, &division_operands()) {
+            assert!(same(got, x % y), "fmod({x:e}, {y:e}) = {got:e}, not {:e}", x % y);
+        }
+    }
+}
+
+/// ATen's `remainder`, as its scalar code has it.
+fn aten_remainder(a: f32, b: f32) -> f32 {
+    let rest = a % b;
+    if rest != 0.0 && (b < 0.0) != (rest < 0.0) { rest + b } else { rest }
+}
+
+/// ATen's `div_floor`, as its scalar code has it.
+fn aten_floor_divide(a: f32, b: f32) -> f32 {
+    if b == 0.0 {
+        return a / b;
+    }
+    let rest = a % b;
+    let mut quotient = (a - rest) / b;
+    if rest != 0.0 && (b < 0.0) != (rest < 0.0) {
+        quotient -= 1.0;
+    }
+    if quotient == 0.0 {
+        return 0.0f32.copysign(a / b);
+    }
+    let floor = quotient.floor();
+    if quotient - floor > 0.5 { floor + 1.0 } else { floor }
+}
+
+#[test]
+fn remainder_and_floor_divide_follow_aten() {
+    let cases: [(Prim, fn(f32, f32) -> f32); 2] = [
+        (Prim::Remainder, aten_remainder),
+        (Prim::FloorDivide, aten_floor_divide),
+    ];
+    for (prim, expected) in cases {
+        for has_fma in [true, false] {
+            for (x, y, got) in over_pairs(prim, has_fma, &division_operands()) {
+                let expected = expected(x, y);
+                assert!(same(got, expected), "{prim}({x:e}, {y:e}) = {got:e}, not {expected:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn atan2_keeps_its_bound_and_the_rules_of_c() {
+    let bound = math::error_bound(Prim::Atan2, DType::F32).expect("a bound");
+    for has_fma in [true, false] {
+        for (y, x, got) in over_pairs(Prim::Atan2, has_fma, &division_operands()) {
+            let error = ulp_error_f32(got, libm::atan2(y.into(), x.into()));
+            assert!(error <= bound, "atan2({y:e}, {x:e}) = {got:e}: {error} ULP");
+        }
+    }
+}
+
+#[test]
+fn integer_division_follows_the_divisor() {
+    for scalar in INTEGERS {
+        let top = if scalar == DType::U8 { 255 } else { (1i64 << (8 * scalar.size() - 2)) * 2 - 1 };
+        let all = [0, 1, 2, 3, 7, 100, top, -1, -2, -7, -100, -top - 1];
+        let fitting = |x: &&i64| scalar != DType::U8 || **x >= 0;
+        for &a in all.iter().filter(fitting) {
+            for &b in all.iter().filter(fitting).filter(|&&b| b != 0) {
+                let rest = a.wrapping_rem(b);
+                let is_wrong = rest != 0 && (rest < 0) != (b < 0);
+                let floor = a.wrapping_div(b).wrapping_sub(i64::from(is_wrong));
+                let floor = scalar::signed(scalar::truncate(floor as u64, scalar), scalar);
+                let modulus = if is_wrong { rest + b } else { rest };
+                assert_eq!(integer(Prim::FloorDivide, scalar, a, b), floor, "{a} // {b} {scalar}");
+                assert_eq!(integer(Prim::Remainder, scalar, a, b), modulus, "{a} % {b} {scalar}");
+                assert_eq!(integer(Prim::Fmod, scalar, a, b), rest, "fmod {a} {b} {scalar}");
+                assert_eq!(integer(Prim::Minimum, scalar, a, b), a.min(b));
+                assert_eq!(integer(Prim::Maximum, scalar, a, b), a.max(b));
+            }
+            assert_eq!(integer(Prim::Sign, scalar, a, 0), a.signum());
+        }
+    }
 }

@@ -4,9 +4,10 @@
 //! What must hold: size is bounded whatever the log; a rule asks questions
 //! here and never scans text itself.
 
-use crate::context::{Actor, Context};
+use crate::context::{self, Actor, Context};
 use crate::log::{self, LogSize};
 use crate::signal::{self, Signal};
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use ferroductor_toolchain::message::{classify_line, may_hold_message};
 use ferroductor_toolchain::pattern::Scanner;
 use ferroductor_toolchain::{CompileCommand, FlagRole, Message};
@@ -53,7 +54,9 @@ impl Hit {
     /// Whether the line or the frame above it holds any of the words.
     pub fn near_any(&self, words: &[&str]) -> bool {
         let frame = self.frame.as_deref().unwrap_or_default();
-        words.iter().any(|w| self.text.contains(w) || frame.contains(w))
+        words
+            .iter()
+            .any(|w| self.text.contains(w) || frame.contains(w))
     }
 }
 
@@ -63,7 +66,7 @@ const HITS_IN_ALL: usize = 4096;
 const COMMANDS_KEPT: usize = 64;
 const EVIDENCE_WIDTH: usize = 320;
 
-/// Longer lines are not read as commands twice; a command is printed thrice at most.
+/// What a log holds that a rule may ask for.
 #[derive(Debug, Default)]
 pub struct Case {
     pub hits: Vec<Hit>,
@@ -77,6 +80,31 @@ pub struct Case {
     wrapped: Option<String>,
 }
 
+/// Literals outside the tables that make a line worth reading.
+const OTHER_LITERALS: &[&str] = &[
+    "File ", " -I", "'-I", "-shared", " -O", "'-O", " /I ", "gpu-name",
+];
+
+/// Whether a line can matter at all. Most lines of a long log do not, and cost
+/// this one pass only.
+static WORTH_READING: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let messages = ferroductor_toolchain::message::TABLE
+        .iter()
+        .flat_map(|p| p.anchors);
+    let signals = signal::TABLE.iter().flat_map(|p| p.anchors);
+    let literals = messages
+        .chain(signals)
+        .chain(OTHER_LITERALS)
+        .chain(RELEVANT_WORDS)
+        .copied()
+        .chain(context::clue_literals());
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(literals)
+        .ok()
+});
+
 static SIGNALS: LazyLock<Scanner<Signal>> = LazyLock::new(|| Scanner::new(signal::TABLE));
 
 impl Case {
@@ -89,7 +117,8 @@ impl Case {
     }
 
     fn read_line(&mut self, number: u64, line: &str) {
-        if line.len() < 3 {
+        let skip = WORTH_READING.as_ref().is_some_and(|w| !w.is_match(line));
+        if line.len() < 3 || (skip && self.wrapped.is_none()) {
             return;
         }
         self.context.read_line(number, line);
@@ -102,12 +131,18 @@ impl Case {
 
     /// Remembers `File "…"` lines of code that is not the standard library.
     fn note_frame(&mut self, number: u64, line: &str) {
-        let Some(start) = line.find("File \"").map(|s| s + 6).or_else(|| line.find("File ").map(|s| s + 5)) else {
+        let Some(start) = line
+            .find("File \"")
+            .map(|s| s + 6)
+            .or_else(|| line.find("File ").map(|s| s + 5))
+        else {
             return;
         };
         let rest = &line[start..];
         let path = rest.split(['"', ' ']).next().unwrap_or_default();
-        let standard = (path.contains("/lib/python3") || path.contains("\\lib\\") || path.starts_with("<frozen"))
+        let standard = (path.contains("/lib/python3")
+            || path.contains("\\lib\\")
+            || path.starts_with("<frozen"))
             && !path.contains("-packages");
         if !standard && path.len() > 2 && path.len() < 1000 {
             self.frame = Some((number, path.to_owned()));
@@ -130,7 +165,10 @@ impl Case {
     /// A terminal of fixed width breaks messages: tries a line with its predecessor.
     fn try_wrapped(&mut self, number: u64, line: &str, found: bool) {
         if let Some(before) = self.wrapped.take().filter(|_| !found) {
-            for joined in [format!("{before}{line}"), format!("{before} {}", line.trim_start())] {
+            for joined in [
+                format!("{before}{line}"),
+                format!("{before} {}", line.trim_start()),
+            ] {
                 if self.note_meanings(number.saturating_sub(1), &joined) {
                     break;
                 }
@@ -160,19 +198,33 @@ impl Case {
         if *count > HITS_PER_VALUE || self.hits.len() >= HITS_IN_ALL {
             return;
         }
-        let near = self.frame.as_ref().filter(|(n, _)| line.saturating_sub(*n) <= 12);
+        let near = self
+            .frame
+            .as_ref()
+            .filter(|(n, _)| line.saturating_sub(*n) <= 12);
         let frame = near.map(|(_, path)| path.clone());
-        self.hits.push(Hit { meaning, line, text: cut_around(text, span), captures, frame });
+        self.hits.push(Hit {
+            meaning,
+            line,
+            text: cut_around(text, span),
+            captures,
+            frame,
+        });
     }
 
     fn note_command(&mut self, number: u64, line: &str) {
-        let promising = line.len() > 40 && (line.contains(" -") || line.contains("'-") || line.contains(" /"));
+        let promising =
+            line.len() > 40 && (line.contains(" -") || line.contains("'-") || line.contains(" /"));
         if !promising || self.commands.len() >= COMMANDS_KEPT {
             return;
         }
         if let Some(command) = CompileCommand::find(line) {
             // Ninja prints a failed command twice; one is enough.
-            if self.commands.last().is_none_or(|(_, last)| *last != command) {
+            if self
+                .commands
+                .last()
+                .is_none_or(|(_, last)| *last != command)
+            {
                 self.commands.push((number, command));
             }
         }
@@ -201,8 +253,15 @@ impl Case {
     /// The command that most likely printed a line: the last one above, or the
     /// next one below, as Triton prints its command after the compiler's words.
     pub fn command_at(&self, line: u64) -> Option<&(u64, CompileCommand)> {
-        let above = self.commands.iter().rev().find(|(n, _)| *n <= line && line - n <= 400);
-        let below = self.commands.iter().find(|(n, _)| *n > line && n - line <= 60);
+        let above = self
+            .commands
+            .iter()
+            .rev()
+            .find(|(n, _)| *n <= line && line - n <= 400);
+        let below = self
+            .commands
+            .iter()
+            .find(|(n, _)| *n > line && n - line <= 60);
         match (above, below) {
             (Some(a), Some(b)) if b.0 - line < line - a.0 && is_triton_helper(&b.1) => Some(b),
             (Some(a), _) => Some(a),
@@ -213,7 +272,10 @@ impl Case {
     /// Who was compiling when a line was printed.
     pub fn actor_at(&self, hit: &Hit) -> Option<Actor> {
         actor_of_text(&hit.text)
-            .or_else(|| self.command_at(hit.line).and_then(|(_, c)| actor_of_command(c)))
+            .or_else(|| {
+                self.command_at(hit.line)
+                    .and_then(|(_, c)| actor_of_command(c))
+            })
             .or_else(|| hit.frame.as_deref().and_then(actor_of_text))
             .or_else(|| self.context.nearest_actor(hit.line, 120))
     }
@@ -232,7 +294,9 @@ fn cut_around(text: &str, (start, end): (usize, usize)) -> String {
     }
     let lead = EVIDENCE_WIDTH.saturating_sub(end.saturating_sub(start)) / 2;
     let mut from = start.saturating_sub(lead);
-    let mut to = (from + EVIDENCE_WIDTH).max(end.min(start + 2 * EVIDENCE_WIDTH)).min(text_len);
+    let mut to = (from + EVIDENCE_WIDTH)
+        .max(end.min(start + 2 * EVIDENCE_WIDTH))
+        .min(text_len);
     while !text.is_char_boundary(from) {
         from -= 1;
     }
@@ -246,11 +310,31 @@ fn cut_around(text: &str, (start, end): (usize, usize)) -> String {
 
 fn actor_of_text(text: &str) -> Option<Actor> {
     let has = |words: &[&str]| words.iter().any(|w| text.contains(w));
-    if has(&["/triton/", r"\triton\", r"\\triton\\", "cuda_utils", "__triton_launcher", ".triton/cache"]) {
+    if has(&[
+        "/triton/",
+        r"\triton\",
+        r"\\triton\\",
+        "cuda_utils",
+        "__triton_launcher",
+        ".triton/cache",
+    ]) {
         Some(Actor::Triton)
-    } else if has(&["torch_extensions", "cpp_extension", "torch/csrc/python_headers.h", "torch/extension.h"]) {
+    } else if has(&[
+        "torch_extensions",
+        "cpp_extension",
+        "torch/csrc/python_headers.h",
+        "torch/extension.h",
+    ]) {
         Some(Actor::CppExtension)
-    } else if has(&["torchinductor", ".main.cpp", "_inductor/", r"_inductor\", "csrc/inductor/", "InductorError", "CppCompileError"]) {
+    } else if has(&[
+        "torchinductor",
+        ".main.cpp",
+        "_inductor/",
+        r"_inductor\",
+        "csrc/inductor/",
+        "InductorError",
+        "CppCompileError",
+    ]) {
         Some(Actor::InductorCpp)
     } else if has(&["ferroductor/", "ferroductor_", "ferroductor-"]) {
         Some(Actor::Ferroductor)
@@ -263,19 +347,31 @@ fn actor_of_text(text: &str) -> Option<Actor> {
 pub fn is_triton_helper(command: &CompileCommand) -> bool {
     let names_triton = command.flags.iter().any(|f| {
         let text = f.text.replace('\\', "/");
-        text.contains("/triton/") || text.contains("cuda_utils") || text.contains("__triton_launcher")
+        text.contains("/triton/")
+            || text.contains("cuda_utils")
+            || text.contains("__triton_launcher")
     });
-    let temporary_main = command
-        .values(FlagRole::Source)
-        .any(|s| s.ends_with("/main.c") && (s.contains("/tmp") || s.contains("/var/folders") || s.contains("Temp")));
+    let temporary_main = command.values(FlagRole::Source).any(|s| {
+        s.ends_with("/main.c")
+            && (s.contains("/tmp") || s.contains("/var/folders") || s.contains("Temp"))
+    });
     names_triton || temporary_main
 }
 
 /// Who runs such a command.
 pub fn actor_of_command(command: &CompileCommand) -> Option<Actor> {
-    if command.flags.iter().any(|f| f.text.contains("FERRODUCTOR") || f.text.contains("/ferroductor")) {
+    if command
+        .flags
+        .iter()
+        .any(|f| f.text.contains("FERRODUCTOR") || f.text.contains("/ferroductor"))
+    {
         Some(Actor::Ferroductor)
-    } else if command.has(FlagRole::CppWrapperDefine) || command.flags.iter().any(|f| f.text.contains("torchinductor")) {
+    } else if command.has(FlagRole::CppWrapperDefine)
+        || command
+            .flags
+            .iter()
+            .any(|f| f.text.contains("torchinductor"))
+    {
         Some(Actor::InductorCpp)
     } else if is_triton_helper(command) {
         Some(Actor::Triton)
@@ -286,6 +382,21 @@ pub fn actor_of_command(command: &CompileCommand) -> Option<Actor> {
     }
 }
 
+/// Words of lines that a person looks at first.
+const RELEVANT_WORDS: &[&str] = &[
+    "rror:",
+    "RROR",
+    "fatal",
+    "failed",
+    "Exception",
+    "annot ",
+    "denied",
+    "not found",
+    "undefined",
+    "Aborted",
+    "core dumped",
+];
+
 /// A bounded choice of lines that look like errors: the first and the last.
 #[derive(Debug, Default)]
 struct Relevant {
@@ -295,9 +406,8 @@ struct Relevant {
 
 impl Relevant {
     fn read_line(&mut self, number: u64, line: &str) {
-        const WORDS: &[&str] = &["rror:", "RROR", "fatal", "failed", "Exception", "annot ", "denied", "not found", "undefined", "Aborted", "core dumped"];
         let traceback_code = line.trim_start().starts_with("raise ");
-        if traceback_code || line.len() > 4000 || !WORDS.iter().any(|w| line.contains(w)) {
+        if traceback_code || line.len() > 4000 || !RELEVANT_WORDS.iter().any(|w| line.contains(w)) {
             return;
         }
         let text: String = line.trim().chars().take(EVIDENCE_WIDTH).collect();
@@ -326,9 +436,13 @@ mod tests {
 
     #[test]
     fn a_message_broken_by_a_narrow_terminal_is_found() {
-        let case = case("/tmp/torchinductor_me/x.cpp:35:10: fatal error: Python.h: No su\nch file or directory\n");
+        let case = case(
+            "/tmp/torchinductor_me/x.cpp:35:10: fatal error: Python.h: No su\nch file or directory\n",
+        );
         assert!(case.has(Message::HeaderMissing));
-        let case = self::case("/home/user/app/lib/libfoo.so: cannot open shared obj\nect file: No such file or directory\n");
+        let case = self::case(
+            "/home/user/app/lib/libfoo.so: cannot open shared obj\nect file: No such file or directory\n",
+        );
         assert!(case.has(Message::SharedObjectMissing) || case.hits.is_empty());
     }
 
@@ -341,7 +455,11 @@ mod tests {
 
     #[test]
     fn evidence_is_cut_around_the_match() {
-        let text = format!("{}fatal error: Python.h: No such file{}", "é".repeat(900), "ü".repeat(900));
+        let text = format!(
+            "{}fatal error: Python.h: No such file{}",
+            "é".repeat(900),
+            "ü".repeat(900)
+        );
         let start = text.find("fatal").expect("present");
         let cut = cut_around(&text, (start, start + 20));
         assert!(cut.contains("fatal error: Python.h") && cut.len() < 1000);

@@ -96,8 +96,14 @@ fn run(cli: &Cli) -> i32 {
     };
     let report = match &cli.command {
         Some(Action::Explain(args)) => explain_command(args, language),
-        Some(Action::Doctor(args)) => machine::doctor_command(args, language, cli.output.format == Format::Human),
-        None => machine::doctor_command(&machine::DoctorArgs::default(), language, cli.output.format == Format::Human),
+        Some(Action::Doctor(args)) => {
+            machine::doctor_command(args, language, cli.output.format == Format::Human)
+        }
+        None => machine::doctor_command(
+            &machine::DoctorArgs::default(),
+            language,
+            cli.output.format == Format::Human,
+        ),
     };
     match report {
         Ok(report) => {
@@ -115,7 +121,8 @@ fn usage_error(message: &str) -> i32 {
 
 fn language(output: &OutputArgs) -> Result<Language, String> {
     match &output.lang {
-        Some(tag) => Language::from_tag(tag).ok_or_else(|| format!("unknown language {tag}; known are en, fr, es, zh-CN")),
+        Some(tag) => Language::from_tag(tag)
+            .ok_or_else(|| format!("unknown language {tag}; known are en, fr, es, zh-CN")),
         None => Ok(Language::from_environment(|name| RealSystem.env(name))),
     }
 }
@@ -123,11 +130,17 @@ fn language(output: &OutputArgs) -> Result<Language, String> {
 fn explain_command(args: &ExplainArgs, language: Language) -> Result<Report, String> {
     let mut stated = SystemGuess::default();
     if let Some(system) = &args.system {
-        stated.apply(system).map_err(|word| format!("unknown system {word}"))?;
+        stated
+            .apply(system)
+            .map_err(|word| format!("unknown system {word}"))?;
     }
     stated.python = args.python.clone();
     let machine: Option<&dyn System> = if args.here { Some(&RealSystem) } else { None };
-    let options = Options { language, system: Some(stated), machine };
+    let options = Options {
+        language,
+        system: Some(stated),
+        machine,
+    };
     let result = match args.file.as_deref().filter(|f| f.as_os_str() != "-") {
         Some(path) => {
             let file = std::fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
@@ -140,7 +153,10 @@ fn explain_command(args: &ExplainArgs, language: Language) -> Result<Report, Str
 
 fn print(report: &Report, output: &OutputArgs, language: Language) {
     let catalog = Catalog::new(language);
-    let style = Style { width: width(output), colour: colour(output) };
+    let style = Style {
+        width: width(output),
+        colour: colour(output),
+    };
     let text = render::render(report, output.format, &catalog, style);
     // A closed pipe (`| head`) is the reader's choice, not a failure.
     let _ = io::stdout().lock().write_all(text.as_bytes());
@@ -151,7 +167,11 @@ fn colour(output: &OutputArgs) -> bool {
     match output.color {
         Colour::Always => true,
         Colour::Never => false,
-        Colour::Auto => io::stdout().is_terminal() && !set("NO_COLOR") && RealSystem.env("TERM").as_deref() != Some("dumb"),
+        Colour::Auto => {
+            io::stdout().is_terminal()
+                && !set("NO_COLOR")
+                && RealSystem.env("TERM").as_deref() != Some("dumb")
+        }
     }
 }
 

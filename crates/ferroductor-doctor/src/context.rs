@@ -5,7 +5,7 @@
 //! the one the log says most often, and is absent when the log says nothing.
 
 use crate::platform::{Family, Origin, SystemGuess};
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use ferroductor_toolchain::flags::python_version_in;
 use regex::Regex;
 use serde::Serialize;
@@ -32,8 +32,12 @@ impl Actor {
         }
     }
 
-    pub const ALL: &'static [Actor] =
-        &[Actor::InductorCpp, Actor::Triton, Actor::CppExtension, Actor::Ferroductor];
+    pub const ALL: &'static [Actor] = &[
+        Actor::InductorCpp,
+        Actor::Triton,
+        Actor::CppExtension,
+        Actor::Ferroductor,
+    ];
 }
 
 /// What a literal in a line says.
@@ -58,7 +62,10 @@ const CLUES: &[(&str, Clue)] = {
         (r"torch\\_inductor\\", Clue::Actor(Actor::InductorCpp)),
         ("torch._inductor", Clue::Actor(Actor::InductorCpp)),
         ("torchinductor_", Clue::Actor(Actor::InductorCpp)),
-        ("TORCH_INDUCTOR_CPP_WRAPPER", Clue::Actor(Actor::InductorCpp)),
+        (
+            "TORCH_INDUCTOR_CPP_WRAPPER",
+            Clue::Actor(Actor::InductorCpp),
+        ),
         ("CppCompileError", Clue::Actor(Actor::InductorCpp)),
         ("backend='inductor'", Clue::Actor(Actor::InductorCpp)),
         ("/triton/", Clue::Actor(Actor::Triton)),
@@ -121,7 +128,10 @@ const CLUES: &[(&str, Clue)] = {
         ("/opt/conda/", Clue::Origin(Origin::Conda)),
         ("/.conda/", Clue::Origin(Origin::Conda)),
         ("/opt/homebrew/", Clue::Origin(Origin::Homebrew)),
-        ("/Library/Frameworks/Python.framework", Clue::Origin(Origin::PythonOrg)),
+        (
+            "/Library/Frameworks/Python.framework",
+            Clue::Origin(Origin::PythonOrg),
+        ),
         ("python_embeded", Clue::Origin(Origin::Embedded)),
         ("/usr/local/lib/python3", Clue::Origin(Origin::UsrLocal)),
         ("/usr/lib/python3", Clue::Origin(Origin::System)),
@@ -160,8 +170,21 @@ const CLUES: &[(&str, Clue)] = {
     ]
 };
 
-static FINDER: LazyLock<Option<AhoCorasick>> =
-    LazyLock::new(|| AhoCorasick::builder().build(CLUES.iter().map(|(text, _)| *text)).ok());
+static FINDER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(clue_literals())
+        .ok()
+});
+
+/// The literals that make a line worth reading here.
+pub fn clue_literals() -> impl Iterator<Item = &'static str> {
+    // A bare version line has no word of its own but a local version label.
+    CLUES
+        .iter()
+        .map(|(text, _)| *text)
+        .chain(["+cpu", "+cu", "+rocm", "-packages", "OS:"])
+}
 
 fn pattern(text: &str) -> Option<Regex> {
     Regex::new(text).ok()
@@ -171,14 +194,20 @@ static PYTHON_VERSION: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(r"(?:Python version:?\s*|\bPython |cpython-|-cp)(3)\.?(\d{1,2})(?:\D|$)")
 });
 static TORCH_VERSION: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    pattern(r"(?i)(?:pytorch version:?\s*|\b(?:py)?torch(?:==|-|: | version:? | ))v?([12]\.\d{1,2}(?:\.\d+)?(?:\.dev\d+|a0|rc\d)?(?:\+\w+)?)")
+    pattern(
+        r"(?i)(?:pytorch version:?\s*|\b(?:py)?torch(?:==|-|: | version:? | ))v?([12]\.\d{1,2}(?:\.\d+)?(?:\.dev\d+|a0|rc\d)?(?:\+\w+)?)",
+    )
 });
 static BARE_TORCH_VERSION: LazyLock<Option<Regex>> =
     LazyLock::new(|| pattern(r"^\s*(2\.\d{1,2}\.\d+\+(?:cpu|cu\d+|rocm[\d.]+|git\w+))\s*$"));
-static TORCH_DIR: LazyLock<Option<Regex>> =
-    LazyLock::new(|| pattern(r#"((?:[A-Za-z]:|~)?[/\\][^\s"']{0,300}?[/\\](?:site|dist)-packages[/\\]+torch)[/\\]"#));
-static DISTRO_VERSION: LazyLock<Option<Regex>> =
-    LazyLock::new(|| pattern(r"(?:Ubuntu|Debian|Fedora|CentOS|Rocky|AlmaLinux|Alpine|openSUSE)\D{0,40}?(\d{1,2}(?:\.\d{2})?)\b"));
+static TORCH_DIR: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(r#"((?:[A-Za-z]:|~)?[/\\][^\s"']{0,300}?[/\\](?:site|dist)-packages[/\\]+torch)[/\\]"#)
+});
+static DISTRO_VERSION: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(
+        r"(?:Ubuntu|Debian|Fedora|CentOS|Rocky|AlmaLinux|Alpine|openSUSE)\D{0,40}?(\d{1,2}(?:\.\d{2})?)\b",
+    )
+});
 static BUILD_STEP: LazyLock<Option<Regex>> = LazyLock::new(|| pattern(r"^#\d+ \d+\.\d+ "));
 
 /// The facts, with counts while the log is being read.
@@ -205,7 +234,9 @@ const ACTOR_SIGHTINGS: usize = 20_000;
 impl Context {
     /// Takes in one clean line.
     pub fn read_line(&mut self, number: u64, line: &str) {
-        let Some(finder) = FINDER.as_ref() else { return };
+        let Some(finder) = FINDER.as_ref() else {
+            return;
+        };
         let mut torch_clue = false;
         let mut python_clue = false;
         for found in finder.find_overlapping_iter(line) {
@@ -231,7 +262,12 @@ impl Context {
 
     fn see_actor(&mut self, number: u64, actor: Actor) {
         *self.actor_counts.entry(actor).or_default() += 1;
-        let seen_now = self.actors.iter().rev().take(4).any(|(n, a)| *n == number && *a == actor);
+        let seen_now = self
+            .actors
+            .iter()
+            .rev()
+            .take(4)
+            .any(|(n, a)| *n == number && *a == actor);
         if seen_now {
             return;
         }
@@ -252,16 +288,26 @@ impl Context {
         }
         // A stated version outweighs paths, which may belong to other tools.
         if let Some(found) = PYTHON_VERSION.as_ref().and_then(|r| r.captures(line)) {
-            let weight = if line.contains("Python version") { 1000 } else { 3 };
+            let weight = if line.contains("Python version") {
+                1000
+            } else {
+                3
+            };
             *self.pythons.entry(format!("3.{}", &found[2])).or_default() += weight;
         }
     }
 
     fn read_torch(&mut self, line: &str, clue: bool) {
         if self.torch_version.is_none() {
-            let regex = if clue { &TORCH_VERSION } else { &BARE_TORCH_VERSION };
+            let regex = if clue {
+                &TORCH_VERSION
+            } else {
+                &BARE_TORCH_VERSION
+            };
             let short = clue || (line.len() < 40 && line.contains('+'));
-            let found = short.then(|| regex.as_ref().and_then(|r| r.captures(line))).flatten();
+            let found = short
+                .then(|| regex.as_ref().and_then(|r| r.captures(line)))
+                .flatten();
             self.torch_version = found.and_then(|c| c.get(1)).map(|m| m.as_str().to_owned());
         }
         if self.torch_dir.is_none() && line.contains("-packages") && line.contains("torch") {
@@ -271,7 +317,16 @@ impl Context {
     }
 
     fn read_distro(&mut self, line: &str) {
-        let names = ["OS:", "Ubuntu ", "Debian ", "Fedora ", "CentOS ", "Rocky ", "Alpine ", "AlmaLinux "];
+        let names = [
+            "OS:",
+            "Ubuntu ",
+            "Debian ",
+            "Fedora ",
+            "CentOS ",
+            "Rocky ",
+            "Alpine ",
+            "AlmaLinux ",
+        ];
         if self.distro_version.is_none() && names.iter().any(|n| line.contains(n)) {
             let found = DISTRO_VERSION.as_ref().and_then(|r| r.captures(line));
             self.distro_version = found.and_then(|c| c.get(1)).map(|m| m.as_str().to_owned());
@@ -283,7 +338,10 @@ impl Context {
 
     /// The actor seen closest to a line, within `reach` lines.
     pub fn nearest_actor(&self, line: u64, reach: u64) -> Option<Actor> {
-        let near = self.actors.iter().filter(|(n, _)| n.abs_diff(line) <= reach);
+        let near = self
+            .actors
+            .iter()
+            .filter(|(n, _)| n.abs_diff(line) <= reach);
         near.min_by_key(|(n, _)| n.abs_diff(line)).map(|(_, a)| *a)
     }
 
@@ -298,14 +356,22 @@ impl Context {
 
     /// The Python version the log names most.
     pub fn python(&self) -> Option<String> {
-        self.pythons.iter().max_by_key(|(_, count)| **count).map(|(version, _)| version.clone())
+        self.pythons
+            .iter()
+            .max_by_key(|(_, count)| **count)
+            .map(|(version, _)| version.clone())
     }
 
     pub fn family(&self) -> Option<Family> {
         // WSL logs show Windows paths; the compiler that failed is Linux's.
         let count = |f: &Family| self.families.get(f).copied().unwrap_or(0);
         if self.wsl {
-            let linux = self.families.keys().copied().filter(|f| f.is_linux()).max_by_key(count);
+            let linux = self
+                .families
+                .keys()
+                .copied()
+                .filter(|f| f.is_linux())
+                .max_by_key(count);
             return linux.or(Some(Family::Ubuntu));
         }
         if count(&Family::Windows) > 0 && count(&Family::Windows) >= count(&Family::MacOs) {
@@ -316,7 +382,12 @@ impl Context {
 
     /// Whether the log is from a Unix machine whose distribution it does not name.
     pub fn origin(&self) -> Option<Origin> {
-        let score = |o: &Origin| (o.tells_more_than_paths(), self.origins.get(o).copied().unwrap_or(0));
+        let score = |o: &Origin| {
+            (
+                o.tells_more_than_paths(),
+                self.origins.get(o).copied().unwrap_or(0),
+            )
+        };
         self.origins.keys().copied().max_by_key(score)
     }
 
@@ -334,7 +405,11 @@ impl Context {
             family: self.family(),
             version: self.distro_version.clone(),
             origin: self.origin(),
-            arch: self.archs.iter().max_by_key(|(_, c)| **c).map(|(a, _)| (*a).to_owned()),
+            arch: self
+                .archs
+                .iter()
+                .max_by_key(|(_, c)| **c)
+                .map(|(a, _)| (*a).to_owned()),
             python: self.python(),
             container: self.container,
             wsl: self.wsl,
@@ -368,7 +443,10 @@ mod tests {
         assert_eq!(context.python().as_deref(), Some("3.10"));
         assert_eq!(context.distro_version.as_deref(), Some("22.04"));
         assert_eq!(context.family(), Some(Family::Ubuntu));
-        assert_eq!(context.torch_dir.as_deref(), Some("/home/u/.local/lib/python3.10/site-packages/torch"));
+        assert_eq!(
+            context.torch_dir.as_deref(),
+            Some("/home/u/.local/lib/python3.10/site-packages/torch")
+        );
         assert_eq!(context.nearest_actor(1, 10), Some(Actor::InductorCpp));
     }
 

@@ -8,7 +8,8 @@
 use crate::case::{Case, Hit};
 use crate::context::Actor;
 use crate::diagnosis::{
-    CommandParts, EvidenceLine, Facts, Finding, FlagPart, Mode, Note, Outcome, Report, Role, SCHEMA, Tool,
+    CommandParts, EvidenceLine, Facts, Finding, FlagPart, Mode, Note, Outcome, Report, Role,
+    SCHEMA, Tool,
 };
 use crate::facts;
 use crate::fixes;
@@ -41,11 +42,20 @@ pub fn report(case: &Case, options: &Options<'_>) -> Report {
     let catalog = Catalog::new(options.language);
     let system = merged_system(case, options.system.as_ref());
     let ordered = order(rules::judge_all(case));
-    let writer = Writer { case, catalog: &catalog, system: &system, machine: options.machine };
+    let writer = Writer {
+        case,
+        catalog: &catalog,
+        system: &system,
+        machine: options.machine,
+    };
     let findings: Vec<Finding> = ordered.iter().map(|o| writer.finding(o)).collect();
     let not_toolchain = writer.other_failures();
     let sure = findings.iter().any(|f| f.confidence > Confidence::Low);
-    let outcome = if sure { Outcome::Findings } else { Outcome::CouldNotTell };
+    let outcome = if sure {
+        Outcome::Findings
+    } else {
+        Outcome::CouldNotTell
+    };
     Report {
         schema: SCHEMA,
         tool: Tool::default(),
@@ -60,7 +70,11 @@ pub fn report(case: &Case, options: &Options<'_>) -> Report {
             torch_dir: case.context.torch_dir.clone(),
             system: system.clone(),
         },
-        relevant_lines: if sure { Vec::new() } else { relevant_lines(case) },
+        relevant_lines: if sure {
+            Vec::new()
+        } else {
+            relevant_lines(case)
+        },
         findings,
         not_toolchain,
         inventory: None,
@@ -70,9 +84,19 @@ pub fn report(case: &Case, options: &Options<'_>) -> Report {
 }
 
 /// The findings for verdicts that do not come from a log.
-pub fn findings_of(case: &Case, ordered: &[Ordered], options: &Options<'_>, catalog: &Catalog) -> Vec<Finding> {
+pub fn findings_of(
+    case: &Case,
+    ordered: &[Ordered],
+    options: &Options<'_>,
+    catalog: &Catalog,
+) -> Vec<Finding> {
     let system = merged_system(case, options.system.as_ref());
-    let writer = Writer { case, catalog, system: &system, machine: options.machine };
+    let writer = Writer {
+        case,
+        catalog,
+        system: &system,
+        machine: options.machine,
+    };
     ordered.iter().map(|o| writer.finding(o)).collect()
 }
 
@@ -81,7 +105,11 @@ fn merged_system(case: &Case, stated: Option<&SystemGuess>) -> SystemGuess {
     let Some(stated) = stated else { return read };
     SystemGuess {
         family: stated.family.or(read.family),
-        version: if stated.family.is_some() { stated.version.clone() } else { read.version },
+        version: if stated.family.is_some() {
+            stated.version.clone()
+        } else {
+            read.version
+        },
         origin: stated.origin.or(read.origin),
         arch: stated.arch.clone().or(read.arch),
         python: stated.python.clone().or(read.python),
@@ -107,20 +135,33 @@ pub fn order(mut verdicts: Vec<Verdict>) -> Vec<Ordered> {
     let mut ordered: Vec<Ordered> = verdicts
         .into_iter()
         .map(|verdict| {
-            let caused_by = kinds.iter().copied().filter(|k| *k != verdict.kind && k.explains(verdict.kind)).collect();
+            let caused_by = kinds
+                .iter()
+                .copied()
+                .filter(|k| *k != verdict.kind && k.explains(verdict.kind))
+                .collect();
             Ordered { verdict, caused_by }
         })
         .collect();
     ordered.sort_by_key(|o| {
         let first_line = o.verdict.evidence.first().map_or(u64::MAX, |h| h.line);
         let sureness = std::cmp::Reverse(o.verdict.confidence);
-        (!o.caused_by.is_empty(), sureness, o.verdict.kind.stage(), first_line)
+        (
+            !o.caused_by.is_empty(),
+            sureness,
+            o.verdict.kind.stage(),
+            first_line,
+        )
     });
     ordered
 }
 
 fn relevant_lines(case: &Case) -> Vec<EvidenceLine> {
-    let line = |(line, text): (u64, String)| EvidenceLine { line: Some(line), text, occurrences: 1 };
+    let line = |(line, text): (u64, String)| EvidenceLine {
+        line: Some(line),
+        text,
+        occurrences: 1,
+    };
     case.relevant_lines().into_iter().map(line).collect()
 }
 
@@ -137,14 +178,24 @@ impl Writer<'_> {
         let verdict = &ordered.verdict;
         let kind = verdict.kind;
         let hit = verdict.evidence.first();
-        let command = hit.and_then(|h| self.case.command_at(h.line)).filter(|_| shows_command(kind));
-        let actor = hit.and_then(|h| self.case.actor_at(h)).or_else(|| usual_actor(kind));
+        let command = hit
+            .and_then(|h| self.case.command_at(h.line))
+            .filter(|_| shows_command(kind));
+        let actor = hit
+            .and_then(|h| self.case.actor_at(h))
+            .or_else(|| usual_actor(kind));
         let python = self.python(command.map(|(_, c)| c));
         let mut system = self.system.clone();
         system.python = python.clone();
-        let subject = verdict.subject.clone().unwrap_or_else(|| default_subject(kind).to_owned());
+        let subject = verdict
+            .subject
+            .clone()
+            .unwrap_or_else(|| default_subject(kind).to_owned());
         let detail = verdict.detail.clone().unwrap_or_else(|| "?".to_owned());
-        let newest = python.as_deref().and_then(facts::first_torch_compiling_on).unwrap_or_else(|| "2.15".to_owned());
+        let newest = python
+            .as_deref()
+            .and_then(facts::first_torch_compiling_on)
+            .unwrap_or_else(|| "2.15".to_owned());
         let shown_python = python.as_deref().unwrap_or("3");
         let arguments: [(&'static str, &str); 5] = [
             ("python", shown_python),
@@ -153,12 +204,19 @@ impl Writer<'_> {
             ("torch", &newest),
             ("checked", facts::CHECKED),
         ];
-        let text = |part: &str| self.catalog.format(&format!("{}-{part}", kind.slug()), &arguments);
+        let text = |part: &str| {
+            self.catalog
+                .format(&format!("{}-{part}", kind.slug()), &arguments)
+        };
         let plan = fixes::plan(kind, &subject, &system, self.catalog);
         Finding {
             id: kind,
             confidence: verdict.confidence,
-            role: if ordered.caused_by.is_empty() { Role::Root } else { Role::Consequence },
+            role: if ordered.caused_by.is_empty() {
+                Role::Root
+            } else {
+                Role::Consequence
+            },
             caused_by: ordered.caused_by.clone(),
             cause: text("cause"),
             evidence: verdict.evidence.iter().map(|h| self.evidence(h)).collect(),
@@ -176,8 +234,17 @@ impl Writer<'_> {
 
     /// The version the failing command compiles for, or the one stated or read.
     fn python(&self, command: Option<&CompileCommand>) -> Option<String> {
-        let stated = self.system.python.clone().filter(|_| self.system.stated && self.system.python.is_some());
-        let from_any = || self.case.commands.iter().find_map(|(_, c)| c.python_version());
+        let stated = self
+            .system
+            .python
+            .clone()
+            .filter(|_| self.system.stated && self.system.python.is_some());
+        let from_any = || {
+            self.case
+                .commands
+                .iter()
+                .find_map(|(_, c)| c.python_version())
+        };
         command
             .and_then(CompileCommand::python_version)
             .or_else(from_any)
@@ -191,7 +258,11 @@ impl Writer<'_> {
     }
 
     fn evidence(&self, hit: &Hit) -> EvidenceLine {
-        EvidenceLine { line: Some(hit.line), text: hit.text.clone(), occurrences: self.case.occurrences(hit) }
+        EvidenceLine {
+            line: Some(hit.line),
+            text: hit.text.clone(),
+            occurrences: self.case.occurrences(hit),
+        }
     }
 
     fn command_parts(&self, line: u64, command: &CompileCommand) -> CommandParts {
@@ -199,9 +270,14 @@ impl Writer<'_> {
             flag: flag.text.clone(),
             role: flag.role.id(),
             meaning: self.catalog.text(&format!("flag-{}", flag.role.id())),
-            exists: self.machine.filter(|_| flag.expects_path()).and_then(|machine| {
-                flag.value.as_deref().map(|path| machine.exists(Path::new(path)))
-            }),
+            exists: self
+                .machine
+                .filter(|_| flag.expects_path())
+                .and_then(|machine| {
+                    flag.value
+                        .as_deref()
+                        .map(|path| machine.exists(Path::new(path)))
+                }),
         });
         CommandParts {
             line,
@@ -211,10 +287,18 @@ impl Writer<'_> {
         }
     }
 
-    fn notes(&self, kind: Kind, actor: Option<Actor>, command: Option<&CompileCommand>, python: &str) -> Vec<Note> {
+    fn notes(
+        &self,
+        kind: Kind,
+        actor: Option<Actor>,
+        command: Option<&CompileCommand>,
+        python: &str,
+    ) -> Vec<Note> {
         let mut notes = Vec::new();
-        let python_headers =
-            matches!(kind, Kind::PythonHTriton | Kind::PythonHInductorCpp | Kind::PythonHCppExtension);
+        let python_headers = matches!(
+            kind,
+            Kind::PythonHTriton | Kind::PythonHInductorCpp | Kind::PythonHCppExtension
+        );
         if python_headers {
             let who = actor.map_or("cpp-extension", Actor::id);
             notes.push(self.note(format!("note-python-api-{who}"), &[]));
@@ -222,7 +306,8 @@ impl Writer<'_> {
         if let Some(command) = command {
             self.notes_from_command(kind, command, python, &mut notes);
         }
-        let inductor = actor == Some(Actor::InductorCpp) || self.case.has(Signal::CompileErrorRaised);
+        let inductor =
+            actor == Some(Actor::InductorCpp) || self.case.has(Signal::CompileErrorRaised);
         if inductor {
             notes.push(self.note("note-exceptions".to_owned(), &[]));
             notes.push(self.note("note-verbose".to_owned(), &[]));
@@ -234,20 +319,45 @@ impl Writer<'_> {
         notes
     }
 
-    fn notes_from_command(&self, kind: Kind, command: &CompileCommand, python: &str, notes: &mut Vec<Note>) {
+    fn notes_from_command(
+        &self,
+        kind: Kind,
+        command: &CompileCommand,
+        python: &str,
+        notes: &mut Vec<Note>,
+    ) {
         let headers = kind.stage() == crate::kind::Stage::Headers;
-        let roles = [FlagRole::PythonHeaders, FlagRole::TorchHeaders, FlagRole::CudaHeaders, FlagRole::IncludeDir];
+        let roles = [
+            FlagRole::PythonHeaders,
+            FlagRole::TorchHeaders,
+            FlagRole::CudaHeaders,
+            FlagRole::IncludeDir,
+        ];
         let mut folders: Vec<&str> = Vec::new();
         for flag in command.flags.iter().filter(|f| roles.contains(&f.role)) {
             folders.extend(flag.value.as_deref().filter(|v| !folders.contains(v)));
         }
         if headers && !folders.is_empty() {
-            notes.push(self.note("note-searched".to_owned(), &[("folders", &folders.join(", "))]));
+            notes.push(self.note(
+                "note-searched".to_owned(),
+                &[("folders", &folders.join(", "))],
+            ));
         }
-        if let Some(torch) = command.torch_dir().or(self.case.context.torch_dir.as_deref()) {
-            let openmp = if command.has(FlagRole::OpenMp) { "note-openmp-on" } else { "note-openmp-off" };
+        if let Some(torch) = command
+            .torch_dir()
+            .or(self.case.context.torch_dir.as_deref())
+        {
+            let openmp = if command.has(FlagRole::OpenMp) {
+                "note-openmp-on"
+            } else {
+                "note-openmp-off"
+            };
             let openmp = self.catalog.text(openmp);
-            let arguments = [("python", python), ("folder", torch), ("openmp", openmp.as_str())];
+            let arguments = [
+                ("python", python),
+                ("folder", torch),
+                ("openmp", openmp.as_str()),
+            ];
             notes.push(self.note("note-read-from-command".to_owned(), &arguments));
         }
     }
@@ -258,14 +368,27 @@ impl Writer<'_> {
             (Signal::SuppressErrorsAdvice, "advice-suppress-errors", true),
             (Signal::DisableCompileAdvice, "advice-disable-compile", true),
             (Signal::CppWrapperAdvice, "advice-cpp-wrapper", true),
-            (Signal::DuplicateOpenMpAdvice, "advice-duplicate-openmp", kind == Kind::LibompLoadedTwiceMacos),
-            (Signal::DowngradePythonAdvice, "advice-downgrade-python", kind == Kind::PythonVersionUnsupported),
-            (Signal::AllowUnsupportedCompilerAdvice, "advice-allow-unsupported", kind == Kind::NvccRejectsGcc),
+            (
+                Signal::DuplicateOpenMpAdvice,
+                "advice-duplicate-openmp",
+                kind == Kind::LibompLoadedTwiceMacos,
+            ),
+            (
+                Signal::DowngradePythonAdvice,
+                "advice-downgrade-python",
+                kind == Kind::PythonVersionUnsupported,
+            ),
+            (
+                Signal::AllowUnsupportedCompilerAdvice,
+                "advice-allow-unsupported",
+                kind == Kind::NvccRejectsGcc,
+            ),
         ];
         let always_said = kind == Kind::PythonVersionUnsupported;
         let mut notes = Vec::new();
         for (signal, id, fits) in table {
-            let seen = self.case.has(signal) || (always_said && signal == Signal::DowngradePythonAdvice);
+            let seen =
+                self.case.has(signal) || (always_said && signal == Signal::DowngradePythonAdvice);
             if fits && seen {
                 notes.push(self.note(id.to_owned(), &[]));
             }
@@ -292,7 +415,8 @@ impl Writer<'_> {
             (Signal::FreeThreadedUnsupported, "other-free-threaded"),
         ];
         let seen = TABLE.iter().filter(|(signal, _)| self.case.has(*signal));
-        seen.map(|(_, id)| self.note((*id).to_owned(), &[])).collect()
+        seen.map(|(_, id)| self.note((*id).to_owned(), &[]))
+            .collect()
     }
 }
 
@@ -300,17 +424,26 @@ impl Writer<'_> {
 fn shows_command(kind: Kind) -> bool {
     use crate::kind::Stage::{Compile, Headers, Link};
     matches!(kind.stage(), Headers | Compile | Link)
-        || matches!(kind, Kind::HalfInstalledToolchain | Kind::NoSpaceLeft | Kind::MsvcEnvironmentNotLoaded)
+        || matches!(
+            kind,
+            Kind::HalfInstalledToolchain | Kind::NoSpaceLeft | Kind::MsvcEnvironmentNotLoaded
+        )
 }
 
 /// Who is behind a kind when the log does not show it.
 fn usual_actor(kind: Kind) -> Option<Actor> {
     match kind {
-        Kind::NoCCompilerTriton | Kind::PythonHTriton | Kind::PtxasTooOld | Kind::LibcudaAssertion => Some(Actor::Triton),
-        Kind::PythonHInductorCpp | Kind::NoCxxCompiler | Kind::OpensslProgramMissing => Some(Actor::InductorCpp),
-        Kind::PythonHCppExtension | Kind::NinjaMissing | Kind::CudaHomeNotSet | Kind::CudaVersionMismatch => {
-            Some(Actor::CppExtension)
+        Kind::NoCCompilerTriton
+        | Kind::PythonHTriton
+        | Kind::PtxasTooOld
+        | Kind::LibcudaAssertion => Some(Actor::Triton),
+        Kind::PythonHInductorCpp | Kind::NoCxxCompiler | Kind::OpensslProgramMissing => {
+            Some(Actor::InductorCpp)
         }
+        Kind::PythonHCppExtension
+        | Kind::NinjaMissing
+        | Kind::CudaHomeNotSet
+        | Kind::CudaVersionMismatch => Some(Actor::CppExtension),
         _ => None,
     }
 }
@@ -318,7 +451,10 @@ fn usual_actor(kind: Kind) -> Option<Actor> {
 /// What a text says when the log does not name its subject.
 fn default_subject(kind: Kind) -> &'static str {
     match kind {
-        Kind::NoSpaceLeft | Kind::NoexecTmp | Kind::ReadOnlyFilesystem | Kind::CachePermissionDenied => "/tmp",
+        Kind::NoSpaceLeft
+        | Kind::NoexecTmp
+        | Kind::ReadOnlyFilesystem
+        | Kind::CachePermissionDenied => "/tmp",
         Kind::UidWithoutPasswdEntry => "?",
         Kind::PythonVersionUnsupported => "3",
         _ => "…",

@@ -18,29 +18,97 @@ pub struct TorchSupport {
 
 /// From torch's release notes and wheel metadata.
 pub const TORCH_SUPPORT: &[TorchSupport] = &[
-    TorchSupport { torch: (2, 0), python: (8, 11), compile_up_to: 10 },
-    TorchSupport { torch: (2, 1), python: (8, 11), compile_up_to: 11 },
-    TorchSupport { torch: (2, 2), python: (8, 12), compile_up_to: 11 },
-    TorchSupport { torch: (2, 3), python: (8, 12), compile_up_to: 11 },
-    TorchSupport { torch: (2, 4), python: (8, 12), compile_up_to: 12 },
-    TorchSupport { torch: (2, 5), python: (9, 13), compile_up_to: 12 },
-    TorchSupport { torch: (2, 6), python: (9, 13), compile_up_to: 13 },
-    TorchSupport { torch: (2, 7), python: (9, 13), compile_up_to: 13 },
-    TorchSupport { torch: (2, 8), python: (9, 13), compile_up_to: 13 },
-    TorchSupport { torch: (2, 9), python: (10, 14), compile_up_to: 13 },
-    TorchSupport { torch: (2, 10), python: (10, 14), compile_up_to: 14 },
-    TorchSupport { torch: (2, 11), python: (10, 14), compile_up_to: 14 },
-    TorchSupport { torch: (2, 12), python: (10, 14), compile_up_to: 14 },
-    TorchSupport { torch: (2, 13), python: (10, 14), compile_up_to: 14 },
-    TorchSupport { torch: (2, 14), python: (10, 14), compile_up_to: 14 },
-    TorchSupport { torch: (2, 15), python: (11, 15), compile_up_to: 15 },
+    TorchSupport {
+        torch: (2, 0),
+        python: (8, 11),
+        compile_up_to: 10,
+    },
+    TorchSupport {
+        torch: (2, 1),
+        python: (8, 11),
+        compile_up_to: 11,
+    },
+    TorchSupport {
+        torch: (2, 2),
+        python: (8, 12),
+        compile_up_to: 11,
+    },
+    TorchSupport {
+        torch: (2, 3),
+        python: (8, 12),
+        compile_up_to: 11,
+    },
+    TorchSupport {
+        torch: (2, 4),
+        python: (8, 12),
+        compile_up_to: 12,
+    },
+    TorchSupport {
+        torch: (2, 5),
+        python: (9, 13),
+        compile_up_to: 12,
+    },
+    TorchSupport {
+        torch: (2, 6),
+        python: (9, 13),
+        compile_up_to: 13,
+    },
+    TorchSupport {
+        torch: (2, 7),
+        python: (9, 13),
+        compile_up_to: 13,
+    },
+    TorchSupport {
+        torch: (2, 8),
+        python: (9, 13),
+        compile_up_to: 13,
+    },
+    TorchSupport {
+        torch: (2, 9),
+        python: (10, 14),
+        compile_up_to: 13,
+    },
+    TorchSupport {
+        torch: (2, 10),
+        python: (10, 14),
+        compile_up_to: 14,
+    },
+    TorchSupport {
+        torch: (2, 11),
+        python: (10, 14),
+        compile_up_to: 14,
+    },
+    TorchSupport {
+        torch: (2, 12),
+        python: (10, 14),
+        compile_up_to: 14,
+    },
+    TorchSupport {
+        torch: (2, 13),
+        python: (10, 14),
+        compile_up_to: 14,
+    },
+    TorchSupport {
+        torch: (2, 14),
+        python: (10, 14),
+        compile_up_to: 14,
+    },
+    TorchSupport {
+        torch: (2, 15),
+        python: (11, 15),
+        compile_up_to: 15,
+    },
 ];
 
 /// `(2, 8)` from `2.8.0+cu128`.
 pub fn torch_minor(version: &str) -> Option<(u32, u32)> {
     let mut parts = version.trim().split('.');
     let major = parts.next()?.parse().ok()?;
-    let minor: String = parts.next()?.chars().take_while(char::is_ascii_digit).collect();
+    let minor: String = parts
+        .next()?
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
     Some((major, minor.parse().ok()?))
 }
 
@@ -57,7 +125,9 @@ pub fn torch_support(version: &str) -> Option<&'static TorchSupport> {
 /// The first torch whose `torch.compile` accepts this Python.
 pub fn first_torch_compiling_on(python: &str) -> Option<String> {
     let minor = python_minor(python)?;
-    let row = TORCH_SUPPORT.iter().find(|s| s.compile_up_to >= minor && s.python.0 <= minor)?;
+    let row = TORCH_SUPPORT
+        .iter()
+        .find(|s| s.compile_up_to >= minor && s.python.0 <= minor)?;
     Some(format!("{}.{}", row.torch.0, row.torch.1))
 }
 

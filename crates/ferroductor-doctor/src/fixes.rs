@@ -31,8 +31,14 @@ pub struct Planner<'a> {
 
 /// The plan for a kind on a system.
 pub fn plan(kind: Kind, subject: &str, system: &SystemGuess, catalog: &Catalog) -> Plan {
-    let mut planner = Planner { catalog, system, subject, plan: Plan::default() };
+    let mut planner = Planner {
+        catalog,
+        system,
+        subject,
+        plan: Plan::default(),
+    };
     kinds::recipe(kind, &mut planner);
+    planner.add_platform_default();
     planner.add_way_out();
     planner.plan.fixes.sort_by_key(|f| f.grade);
     planner.plan
@@ -76,15 +82,35 @@ impl Planner<'_> {
 
     /// A fix that is the same on every system.
     pub fn general(&mut self, id: &'static str, grade: Grade, commands: &[&str]) {
-        let network = commands.iter().any(|c| c.contains("pip ") || c.contains("install"));
+        let network = commands
+            .iter()
+            .any(|c| c.contains("pip ") || c.contains("install"));
         let filled = self.fill(commands);
-        let title = self.catalog.format(id, &[("python", self.python()), ("subject", self.subject)]);
-        self.push(Fix { id, grade, title, system: None, commands: filled, needs_root: false, needs_network: network });
+        let title = self
+            .catalog
+            .format(id, &[("python", self.python()), ("subject", self.subject)]);
+        self.push(Fix {
+            id,
+            grade,
+            title,
+            system: None,
+            commands: filled,
+            needs_root: false,
+            needs_network: network,
+        });
     }
 
     /// A fix for one family or origin, shown when that may be the system.
-    pub fn for_system(&mut self, id: &'static str, system: &str, grade: Grade, commands: &[String]) {
-        let title = self.catalog.format(id, &[("python", self.python()), ("subject", self.subject)]);
+    pub fn for_system(
+        &mut self,
+        id: &'static str,
+        system: &str,
+        grade: Grade,
+        commands: &[String],
+    ) {
+        let title = self
+            .catalog
+            .format(id, &[("python", self.python()), ("subject", self.subject)]);
         let needs_root = commands.iter().any(|c| c.contains("sudo "));
         self.push(Fix {
             id,
@@ -99,7 +125,11 @@ impl Planner<'_> {
 
     fn fill(&self, commands: &[&str]) -> Vec<String> {
         let program = self.python_program();
-        let filled = |c: &&str| with_python(c, self.system.python.as_deref()).replace("{python}", &program).replace("{subject}", self.subject);
+        let filled = |c: &&str| {
+            with_python(c, self.system.python.as_deref())
+                .replace("{python}", &program)
+                .replace("{subject}", self.subject)
+        };
         commands.iter().map(filled).collect()
     }
 
@@ -108,10 +138,16 @@ impl Planner<'_> {
         let python = self.system.python.clone();
         let root = self.root() || self.system.container;
         for family in self.families() {
-            let Some(names) = packages::packages(need, family) else { continue };
+            let Some(names) = packages::packages(need, family) else {
+                continue;
+            };
             let names = with_python(names, python.as_deref());
             let names = self.distribution_python_name(need, family, names);
-            let grade = if self.conda() { Grade::Alternative } else { Grade::Recommended };
+            let grade = if self.conda() {
+                Grade::Alternative
+            } else {
+                Grade::Recommended
+            };
             let lines = packages::install_lines(family, &names, root);
             if !lines.is_empty() {
                 let mut commands = lines;
@@ -119,7 +155,9 @@ impl Planner<'_> {
                     commands.extend(newer_compiler_lines(family));
                 }
                 let needs_root = family != Family::MacOs;
-                let title = self.catalog.format("fix-install-packages", &[("packages", &names)]);
+                let title = self
+                    .catalog
+                    .format("fix-install-packages", &[("packages", &names)]);
                 self.push(Fix {
                     id: "fix-install-packages",
                     grade,
@@ -131,6 +169,17 @@ impl Planner<'_> {
                 });
             }
             self.dockerfile(family, &names);
+        }
+        if let Some(names) =
+            packages::nix_packages(need).filter(|_| self.families().contains(&Family::NixOs))
+        {
+            let names = with_python(names, python.as_deref());
+            self.for_system(
+                "fix-nix",
+                "NixOS, nix",
+                Grade::Recommended,
+                &[format!("nix-shell -p {names}")],
+            );
         }
         self.install_conda(need);
         self.way_without_root(need);
@@ -153,7 +202,11 @@ impl Planner<'_> {
         if let Some(line) = packages::dockerfile_line(family, names) {
             self.push(Fix {
                 id: "fix-dockerfile",
-                grade: if self.system.container { Grade::Recommended } else { Grade::Alternative },
+                grade: if self.system.container {
+                    Grade::Recommended
+                } else {
+                    Grade::Alternative
+                },
                 title: self.catalog.text("fix-dockerfile"),
                 system: Some(family.name().to_owned()),
                 commands: vec![line],
@@ -165,9 +218,15 @@ impl Planner<'_> {
 
     fn install_conda(&mut self, need: Need) {
         let elsewhere = self.system.stated && !self.conda();
-        let Some(names) = packages::conda_packages(need).filter(|_| !elsewhere) else { return };
+        let Some(names) = packages::conda_packages(need).filter(|_| !elsewhere) else {
+            return;
+        };
         let names = with_python(names, self.system.python.as_deref());
-        let grade = if self.conda() { Grade::Recommended } else { Grade::Alternative };
+        let grade = if self.conda() {
+            Grade::Recommended
+        } else {
+            Grade::Alternative
+        };
         self.push(Fix {
             id: "fix-conda",
             grade,
@@ -180,14 +239,25 @@ impl Planner<'_> {
     }
 
     fn way_without_root(&mut self, need: Need) {
-        if self.system.family == Some(Family::Windows) || self.system.family == Some(Family::MacOs) {
+        if self.system.family == Some(Family::Windows) || self.system.family == Some(Family::MacOs)
+        {
             return;
         }
         if let Some(names) = packages::conda_packages(need).filter(|_| !self.conda()) {
             let names = with_python(names, self.system.python.as_deref());
-            self.around("without-root-conda", &[&format!("micromamba create -y -n toolchain -c conda-forge {names}"), "micromamba activate toolchain"], true);
+            self.around(
+                "without-root-conda",
+                &[
+                    &format!("micromamba create -y -n toolchain -c conda-forge {names}"),
+                    "micromamba activate toolchain",
+                ],
+                true,
+            );
         }
-        let debian = self.families().iter().any(|f| matches!(f, Family::Debian | Family::Ubuntu));
+        let debian = self
+            .families()
+            .iter()
+            .any(|f| matches!(f, Family::Debian | Family::Ubuntu));
         if let Some(names) = packages::packages(need, Family::Debian).filter(|_| debian) {
             let mut names = with_python(names, self.system.python.as_deref());
             if need == Need::PythonHeaders {
@@ -210,7 +280,9 @@ impl Planner<'_> {
     /// A way around the fix.
     pub fn around(&mut self, id: &'static str, commands: &[&str], network: bool) {
         let filled = self.fill(commands);
-        let title = self.catalog.format(id, &[("python", self.python()), ("subject", self.subject)]);
+        let title = self
+            .catalog
+            .format(id, &[("python", self.python()), ("subject", self.subject)]);
         self.plan.without.push(Fix {
             id,
             grade: Grade::Fallback,
@@ -222,13 +294,44 @@ impl Planner<'_> {
         });
     }
 
+    /// Where no package was named, the platform's own compiler package.
+    fn add_platform_default(&mut self) {
+        if !self.plan.fixes.is_empty() {
+            return;
+        }
+        match self.system.family {
+            Some(Family::Windows) => self.general(
+                "fix-msvc",
+                Grade::Recommended,
+                &["winget install Microsoft.VisualStudio.2022.BuildTools"],
+            ),
+            Some(Family::MacOs) => self.for_system(
+                "fix-xcode",
+                "macOS",
+                Grade::Recommended,
+                &["xcode-select --install".to_owned()],
+            ),
+            _ => self.general(
+                "fix-nix",
+                Grade::Recommended,
+                &["nix-shell -p gcc binutils openssl python3"],
+            ),
+        }
+    }
+
     /// The way out that needs no toolchain at all.
     fn add_way_out(&mut self) {
-        self.around("without-toolchain", &["model = torch.compile(model, backend=\"ferroductor\")"], false);
+        self.around(
+            "without-toolchain",
+            &["model = torch.compile(model, backend=\"ferroductor\")"],
+            false,
+        );
     }
 
     pub fn check(&mut self, id: &str, commands: &[&str]) {
-        let text = self.catalog.format(id, &[("python", self.python()), ("subject", self.subject)]);
+        let text = self
+            .catalog
+            .format(id, &[("python", self.python()), ("subject", self.subject)]);
         let commands = self.fill(commands);
         self.plan.verify.push(Step { text, commands });
     }
@@ -256,11 +359,24 @@ impl Planner<'_> {
                 format!("{sudo}apt-get update"),
                 format!("{sudo}apt-get install -y python{python}-dev"),
             ];
-            self.for_system("fix-deadsnakes", Family::Ubuntu.name(), Grade::Alternative, &lines);
+            self.for_system(
+                "fix-deadsnakes",
+                Family::Ubuntu.name(),
+                Grade::Alternative,
+                &lines,
+            );
         }
         if families.contains(&Family::Debian) && !carries("debian") {
-            let lines = [format!("pyenv install {python}"), format!("pyenv local {python}")];
-            self.for_system("fix-build-python", Family::Debian.name(), Grade::Alternative, &lines);
+            let lines = [
+                format!("pyenv install {python}"),
+                format!("pyenv local {python}"),
+            ];
+            self.for_system(
+                "fix-build-python",
+                Family::Debian.name(),
+                Grade::Alternative,
+                &lines,
+            );
         }
     }
 }
@@ -272,5 +388,63 @@ fn newer_compiler_lines(family: Family) -> Vec<String> {
         Family::Rhel => vec!["source /opt/rh/gcc-toolset-13/enable".to_owned()],
         Family::OpenSuse => vec!["export CXX=g++-13 CC=gcc-13".to_owned()],
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::i18n::Language;
+
+    fn systems() -> Vec<SystemGuess> {
+        let mut all = vec![SystemGuess::default()];
+        for family in Family::ALL {
+            for origin in [
+                None,
+                Some(Origin::Pyenv),
+                Some(Origin::Conda),
+                Some(Origin::System),
+            ] {
+                for container in [false, true] {
+                    all.push(SystemGuess {
+                        family: Some(*family),
+                        origin,
+                        container,
+                        stated: true,
+                        ..SystemGuess::default()
+                    });
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn every_kind_has_fixes_and_checks_in_words_on_every_system() {
+        let catalog = Catalog::new(Language::English);
+        for system in systems() {
+            for kind in Kind::ALL {
+                let plan = plan(*kind, "x", &system, &catalog);
+                assert!(!plan.fixes.is_empty(), "{kind:?} has no fix on {system:?}");
+                assert!(
+                    !plan.verify.is_empty() && !plan.without.is_empty(),
+                    "{kind:?} on {system:?}"
+                );
+                for fix in plan.fixes.iter().chain(&plan.without) {
+                    assert_ne!(fix.title, fix.id, "the message {} is missing", fix.id);
+                    assert!(
+                        fix.commands
+                            .iter()
+                            .all(|c| !c.contains('{') || c.contains("${") || c.contains("{print")),
+                        "{:?}",
+                        fix.commands
+                    );
+                }
+                assert!(
+                    plan.verify.iter().all(|s| s.text.contains(' ')),
+                    "a check of {kind:?} lacks its message"
+                );
+            }
+        }
     }
 }

@@ -18,8 +18,12 @@ pub enum Language {
 }
 
 impl Language {
-    pub const ALL: &'static [Language] =
-        &[Language::English, Language::French, Language::Spanish, Language::SimplifiedChinese];
+    pub const ALL: &'static [Language] = &[
+        Language::English,
+        Language::French,
+        Language::Spanish,
+        Language::SimplifiedChinese,
+    ];
 
     pub fn tag(self) -> &'static str {
         match self {
@@ -33,12 +37,22 @@ impl Language {
     /// The files of a language, in the order they are loaded.
     pub fn sources(self) -> [&'static str; 2] {
         match self {
-            Language::English => [include_str!("../locales/en/ui.ftl"), include_str!("../locales/en/kinds.ftl")],
-            Language::French => [include_str!("../locales/fr/ui.ftl"), include_str!("../locales/fr/kinds.ftl")],
-            Language::Spanish => [include_str!("../locales/es/ui.ftl"), include_str!("../locales/es/kinds.ftl")],
-            Language::SimplifiedChinese => {
-                [include_str!("../locales/zh-CN/ui.ftl"), include_str!("../locales/zh-CN/kinds.ftl")]
-            }
+            Language::English => [
+                include_str!("../locales/en/ui.ftl"),
+                include_str!("../locales/en/kinds.ftl"),
+            ],
+            Language::French => [
+                include_str!("../locales/fr/ui.ftl"),
+                include_str!("../locales/fr/kinds.ftl"),
+            ],
+            Language::Spanish => [
+                include_str!("../locales/es/ui.ftl"),
+                include_str!("../locales/es/kinds.ftl"),
+            ],
+            Language::SimplifiedChinese => [
+                include_str!("../locales/zh-CN/ui.ftl"),
+                include_str!("../locales/zh-CN/kinds.ftl"),
+            ],
         }
     }
 
@@ -56,8 +70,13 @@ impl Language {
 
     /// The language of the environment, by the usual precedence of variables.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Language {
-        let named = ["LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE"].iter().filter_map(|n| variable(n)).find(|v| !v.is_empty());
-        named.and_then(|v| Language::from_tag(&v)).unwrap_or(Language::English)
+        let named = ["LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE"]
+            .iter()
+            .filter_map(|n| variable(n))
+            .find(|v| !v.is_empty());
+        named
+            .and_then(|v| Language::from_tag(&v))
+            .unwrap_or(Language::English)
     }
 }
 
@@ -101,7 +120,9 @@ impl Catalog {
             args.set(*name, FluentValue::from((*value).to_owned()));
         }
         let mut errors = Vec::new();
-        self.bundle.format_pattern(pattern, Some(&args), &mut errors).into_owned()
+        self.bundle
+            .format_pattern(pattern, Some(&args), &mut errors)
+            .into_owned()
     }
 
     pub fn has(&self, id: &str) -> bool {
@@ -119,7 +140,9 @@ mod tests {
 
     fn collect(pattern: &Pattern<&str>, into: &mut BTreeSet<String>) {
         for element in &pattern.elements {
-            let PatternElement::Placeable { expression } = element else { continue };
+            let PatternElement::Placeable { expression } = element else {
+                continue;
+            };
             match expression {
                 Expression::Inline(InlineExpression::VariableReference { id }) => {
                     into.insert(id.name.to_owned());
@@ -140,15 +163,22 @@ mod tests {
     fn messages(language: Language) -> Messages {
         let mut all = Messages::new();
         for source in language.sources() {
-            let resource = fluent_syntax::parser::parse(source).unwrap_or_else(|(_, e)| panic!("{language:?}: {e:?}"));
+            let resource = fluent_syntax::parser::parse(source)
+                .unwrap_or_else(|(_, e)| panic!("{language:?}: {e:?}"));
             for entry in resource.body {
-                let Entry::Message(message) = entry else { continue };
+                let Entry::Message(message) = entry else {
+                    continue;
+                };
                 let mut args = BTreeSet::new();
                 if let Some(value) = &message.value {
                     collect(value, &mut args);
                 }
                 let twice = all.insert(message.id.name.to_owned(), args);
-                assert!(twice.is_none(), "{language:?} has {} twice", message.id.name);
+                assert!(
+                    twice.is_none(),
+                    "{language:?} has {} twice",
+                    message.id.name
+                );
             }
         }
         all
@@ -161,9 +191,19 @@ mod tests {
             let other = messages(*language);
             let missing: Vec<_> = english.keys().filter(|k| !other.contains_key(*k)).collect();
             let extra: Vec<_> = other.keys().filter(|k| !english.contains_key(*k)).collect();
-            assert!(missing.is_empty() && extra.is_empty(), "{language:?}: missing {missing:?}, extra {extra:?}");
-            let differ: Vec<_> = english.iter().filter(|(k, v)| other.get(*k) != Some(v)).map(|(k, _)| k).collect();
-            assert!(differ.is_empty(), "{language:?}: other arguments in {differ:?}");
+            assert!(
+                missing.is_empty() && extra.is_empty(),
+                "{language:?}: missing {missing:?}, extra {extra:?}"
+            );
+            let differ: Vec<_> = english
+                .iter()
+                .filter(|(k, v)| other.get(*k) != Some(v))
+                .map(|(k, _)| k)
+                .collect();
+            assert!(
+                differ.is_empty(),
+                "{language:?}: other arguments in {differ:?}"
+            );
         }
     }
 
@@ -172,20 +212,32 @@ mod tests {
         let english = messages(Language::English);
         for kind in crate::kind::Kind::ALL {
             for part in ["cause", "why", "fix"] {
-                assert!(english.contains_key(&format!("{}-{part}", kind.slug())), "{kind:?} lacks {part}");
+                assert!(
+                    english.contains_key(&format!("{}-{part}", kind.slug())),
+                    "{kind:?} lacks {part}"
+                );
             }
         }
         for role in ferroductor_toolchain::FlagRole::ALL {
-            assert!(english.contains_key(&format!("flag-{}", role.id())), "{role:?}");
+            assert!(
+                english.contains_key(&format!("flag-{}", role.id())),
+                "{role:?}"
+            );
         }
         for actor in crate::context::Actor::ALL {
-            assert!(english.contains_key(&format!("actor-{}", actor.id())), "{actor:?}");
+            assert!(
+                english.contains_key(&format!("actor-{}", actor.id())),
+                "{actor:?}"
+            );
         }
     }
 
     #[test]
     fn locale_names_are_understood() {
-        assert_eq!(Language::from_tag("zh_CN.UTF-8"), Some(Language::SimplifiedChinese));
+        assert_eq!(
+            Language::from_tag("zh_CN.UTF-8"),
+            Some(Language::SimplifiedChinese)
+        );
         assert_eq!(Language::from_tag("fr"), Some(Language::French));
         assert_eq!(Language::from_tag("de"), None);
         let env = |name: &str| (name == "LANG").then(|| "es_ES.UTF-8".to_owned());

@@ -34,11 +34,17 @@ use render::{Format, Style};
 /// caller is handling an error already.
 pub fn explain_text(text: &str, language: &str, format: &str) -> String {
     let language = match language {
-        "" | "auto" => Language::from_environment(|name| ferroductor_toolchain::System::env(&RealSystem, name)),
+        "" | "auto" => {
+            Language::from_environment(|name| ferroductor_toolchain::System::env(&RealSystem, name))
+        }
         tag => Language::from_tag(tag).unwrap_or(Language::English),
     };
     let format = Format::from_name(format).unwrap_or(Format::Human);
-    let options = Options { language, system: None, machine: Some(&RealSystem) };
+    let options = Options {
+        language,
+        system: None,
+        machine: Some(&RealSystem),
+    };
     match explain::explain(text.as_bytes(), &options) {
         Ok(report) => render::render(&report, format, &Catalog::new(language), Style::default()),
         Err(error) => error.to_string(),

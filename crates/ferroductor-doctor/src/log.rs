@@ -19,7 +19,10 @@ pub struct LogSize {
 }
 
 /// Calls `visit` with the number (from 1) and clean text of every line.
-pub fn for_each_line(reader: impl BufRead, mut visit: impl FnMut(u64, &str)) -> io::Result<LogSize> {
+pub fn for_each_line(
+    reader: impl BufRead,
+    mut visit: impl FnMut(u64, &str),
+) -> io::Result<LogSize> {
     let mut reader = Decoded::new(reader)?;
     let mut size = LogSize::default();
     let mut raw = Vec::with_capacity(4096);
@@ -27,7 +30,9 @@ pub fn for_each_line(reader: impl BufRead, mut visit: impl FnMut(u64, &str)) -> 
     let mut number = 1_u64;
     loop {
         let carried = raw.len();
-        let count = (&mut reader).take((LINE_LIMIT - carried) as u64).read_until(b'\n', &mut raw)?;
+        let count = (&mut reader)
+            .take((LINE_LIMIT - carried) as u64)
+            .read_until(b'\n', &mut raw)?;
         if count == 0 && carried == 0 {
             break;
         }
@@ -63,7 +68,11 @@ fn visit_segments(raw: &[u8], number: u64, clean: &mut String, visit: &mut impl 
 
 /// How many `\n` stand in the text as two characters, as in Python's repr or JSON.
 fn written_newlines(text: &str) -> usize {
-    if text.contains("\\n") { split_written_newlines(text).count() - 1 } else { 0 }
+    if text.contains("\\n") {
+        split_written_newlines(text).count() - 1
+    } else {
+        0
+    }
 }
 
 fn split_written_newlines(text: &str) -> impl Iterator<Item = &str> {
@@ -84,7 +93,7 @@ fn split_written_newlines(text: &str) -> impl Iterator<Item = &str> {
 /// Removes terminal escapes, real ones and those written out as `\u001b[`.
 fn without_escapes<'a>(segment: &'a str, clean: &'a mut String) -> &'a str {
     const WRITTEN: [&str; 3] = ["\\u001b[", "\\x1b[", "\\033["];
-    let written = WRITTEN.iter().any(|w| segment.contains(w));
+    let written = segment.contains('\\') && WRITTEN.iter().any(|w| segment.contains(w));
     if !segment.contains(['\u{1b}', '\u{9b}', '\u{feff}', '\0']) && !written {
         return segment;
     }
@@ -113,7 +122,9 @@ fn after_escape(rest: &str) -> &str {
         Some('[') => after_control_sequence(&rest[1..]),
         // An operating system command ends with BEL or ESC backslash.
         Some(']') => match rest.find(['\u{7}', '\u{1b}']) {
-            Some(end) => rest[end + 1..].strip_prefix('\\').unwrap_or(&rest[end + 1..]),
+            Some(end) => rest[end + 1..]
+                .strip_prefix('\\')
+                .unwrap_or(&rest[end + 1..]),
             None => "",
         },
         Some(c) => &rest[c.len_utf8()..],
@@ -147,7 +158,12 @@ enum Encoding {
 impl<R: BufRead> Decoded<R> {
     fn new(mut inner: R) -> io::Result<Self> {
         let encoding = guess_encoding(inner.fill_buf()?);
-        Ok(Self { inner, encoding, ready: Vec::new(), position: 0 })
+        Ok(Self {
+            inner,
+            encoding,
+            ready: Vec::new(),
+            position: 0,
+        })
     }
 
     fn refill(&mut self, big_endian: bool) -> io::Result<()> {
@@ -160,9 +176,15 @@ impl<R: BufRead> Decoded<R> {
             }
         }
         let units = raw[..filled].chunks_exact(2).map(|pair| {
-            if big_endian { u16::from_be_bytes([pair[0], pair[1]]) } else { u16::from_le_bytes([pair[0], pair[1]]) }
+            if big_endian {
+                u16::from_be_bytes([pair[0], pair[1]])
+            } else {
+                u16::from_le_bytes([pair[0], pair[1]])
+            }
         });
-        let text: String = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+        let text: String = char::decode_utf16(units)
+            .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect();
         self.ready = text.into_bytes();
         self.position = 0;
         Ok(())
@@ -177,7 +199,14 @@ fn guess_encoding(start: &[u8]) -> Encoding {
         _ => {}
     }
     let sample = &start[..start.len().min(512)];
-    let zeros = |parity: usize| sample.iter().skip(parity).step_by(2).filter(|b| **b == 0).count();
+    let zeros = |parity: usize| {
+        sample
+            .iter()
+            .skip(parity)
+            .step_by(2)
+            .filter(|b| **b == 0)
+            .count()
+    };
     let mostly = sample.len() / 3;
     if sample.len() >= 16 && zeros(1) > mostly {
         Encoding::Utf16 { big_endian: false }
@@ -237,13 +266,19 @@ mod tests {
 
     #[test]
     fn colours_are_removed() {
-        assert_eq!(lines(b"\x1b[1;31mfatal\x1b[0m error\x1b]0;t\x07!")[0].1, "fatal error!");
+        assert_eq!(
+            lines(b"\x1b[1;31mfatal\x1b[0m error\x1b]0;t\x07!")[0].1,
+            "fatal error!"
+        );
         assert_eq!(lines(b"\\u001b[31mred\\u001b[0m")[0].1, "red");
     }
 
     #[test]
     fn utf16_is_decoded() {
-        let bytes: Vec<u8> = "\u{feff}erro: x\nzwei".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let bytes: Vec<u8> = "\u{feff}erro: x\nzwei"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
         assert_eq!(lines(&bytes), [(1, "erro: x".into()), (2, "zwei".into())]);
     }
 

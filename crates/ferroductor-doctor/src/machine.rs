@@ -47,7 +47,11 @@ pub struct DoctorArgs {
 }
 
 /// Runs `doctor` on this machine.
-pub fn doctor_command(args: &DoctorArgs, language: Language, _human: bool) -> Result<Report, String> {
+pub fn doctor_command(
+    args: &DoctorArgs,
+    language: Language,
+    _human: bool,
+) -> Result<Report, String> {
     let catalog = Catalog::new(language);
     let mut report = examine(&RealSystem, args, &catalog);
     if args.fix {
@@ -81,14 +85,22 @@ fn confirmed(catalog: &Catalog) -> bool {
     let _ = io::stderr().flush();
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);
-    read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "o" | "oui" | "s" | "si" | "sí" | "是")
+    read.is_ok()
+        && matches!(
+            answer.trim().to_lowercase().as_str(),
+            "y" | "yes" | "o" | "oui" | "s" | "si" | "sí" | "是"
+        )
 }
 
 /// Examines a machine: inventory, checks, and, unless `quick`, real probes.
 pub fn examine(system: &dyn System, args: &DoctorArgs, catalog: &Catalog) -> Report {
     let inventory = Inventory::collect(system, args.python.as_deref());
     let mut found = checks::run_all(system, &inventory);
-    let verification = if args.quick { Vec::new() } else { verify::run_all(system, &inventory, catalog) };
+    let verification = if args.quick {
+        Vec::new()
+    } else {
+        verify::run_all(system, &inventory, catalog)
+    };
     for result in verification.iter().filter(|r| !r.passed && !r.skipped) {
         add_from_output(&mut found, &result.printed, &result.ran);
     }
@@ -128,13 +140,20 @@ pub fn examine(system: &dyn System, args: &DoctorArgs, catalog: &Catalog) -> Rep
 /// What a probe printed is a log like any other.
 fn add_from_output(found: &mut Vec<MachineFinding>, printed: &str, ran: &str) {
     let log = format!("{ran}\n{printed}");
-    let Ok(case) = Case::read(log.as_bytes()) else { return };
+    let Ok(case) = Case::read(log.as_bytes()) else {
+        return;
+    };
     for verdict in crate::rules::judge_all(&case) {
         let known = found.iter().any(|f| same_matter(f.kind, verdict.kind));
         if verdict.confidence > Confidence::Low && !known {
             let evidence = verdict.evidence.iter().map(|h| h.text.clone()).collect();
             let subject = verdict.subject.unwrap_or_default();
-            found.push(MachineFinding { kind: verdict.kind, confidence: verdict.confidence, subject, evidence });
+            found.push(MachineFinding {
+                kind: verdict.kind,
+                confidence: verdict.confidence,
+                subject,
+                evidence,
+            });
         }
     }
 }
@@ -151,17 +170,39 @@ fn same_matter(a: Kind, b: Kind) -> bool {
 }
 
 /// Puts what the checks found into order and words, by way of the same writer as a log.
-fn describe(system: &dyn System, inventory: &Inventory, found: Vec<MachineFinding>, catalog: &Catalog) -> Vec<Finding> {
-    let evidence: Vec<(Kind, Vec<String>)> = found.iter().map(|f| (f.kind, f.evidence.clone())).collect();
-    let verdicts = found.into_iter().map(MachineFinding::into_verdict).collect();
+fn describe(
+    system: &dyn System,
+    inventory: &Inventory,
+    found: Vec<MachineFinding>,
+    catalog: &Catalog,
+) -> Vec<Finding> {
+    let evidence: Vec<(Kind, Vec<String>)> =
+        found.iter().map(|f| (f.kind, f.evidence.clone())).collect();
+    let verdicts = found
+        .into_iter()
+        .map(MachineFinding::into_verdict)
+        .collect();
     let mut guess = inventory.system.clone();
     guess.stated = true;
-    let options = Options { language: catalog.language, system: Some(guess), machine: Some(system) };
+    let options = Options {
+        language: catalog.language,
+        system: Some(guess),
+        machine: Some(system),
+    };
     let ordered = explain::order(verdicts);
     let mut findings = explain::findings_of(&Case::default(), &ordered, &options, catalog);
     for finding in &mut findings {
-        let lines = evidence.iter().filter(|(k, _)| *k == finding.id).flat_map(|(_, lines)| lines.clone());
-        finding.evidence = lines.map(|text| EvidenceLine { line: None, text, occurrences: 1 }).collect();
+        let lines = evidence
+            .iter()
+            .filter(|(k, _)| *k == finding.id)
+            .flat_map(|(_, lines)| lines.clone());
+        finding.evidence = lines
+            .map(|text| EvidenceLine {
+                line: None,
+                text,
+                occurrences: 1,
+            })
+            .collect();
         finding.command = None;
     }
     // In the order of dependency, whatever the sureness: this is one machine, not a puzzle.

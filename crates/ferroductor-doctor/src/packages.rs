@@ -98,11 +98,32 @@ pub fn conda_packages(need: Need) -> Option<&'static str> {
     })
 }
 
+/// The nixpkgs attribute names that provide the same.
+pub fn nix_packages(need: Need) -> Option<&'static str> {
+    Some(match need {
+        Need::PythonHeaders => "python{pyn} gcc",
+        Need::CxxCompiler
+        | Need::LibcHeaders
+        | Need::OpenMpForGcc
+        | Need::Libgomp
+        | Need::NewerCompiler => "gcc",
+        Need::OpenMpForClang => "llvmPackages.openmp clang",
+        Need::Binutils => "gcc binutils",
+        Need::Ninja => "ninja",
+        Need::OpenSsl => "openssl",
+        Need::Setuptools => "python3Packages.setuptools",
+        // NixOS has no loader cache; Triton is told the folder instead.
+        Need::LdConfig => return None,
+    })
+}
+
 /// Fills `{py}` and `{pyn}`.
 pub fn with_python(template: &str, python: Option<&str>) -> String {
     let python = python.unwrap_or("3");
     let without_dot = python.replace('.', "");
-    template.replace("{pyn}", &without_dot).replace("{py}", python)
+    template
+        .replace("{pyn}", &without_dot)
+        .replace("{py}", python)
 }
 
 /// Lines that install packages.
@@ -129,7 +150,9 @@ pub fn dockerfile_line(family: Family, packages: &str) -> Option<String> {
             "RUN apt-get update && apt-get install -y --no-install-recommends {packages} && rm -rf /var/lib/apt/lists/*"
         ),
         Family::Fedora | Family::Rhel => format!("RUN dnf install -y {packages} && dnf clean all"),
-        Family::OpenSuse => format!("RUN zypper --non-interactive install {packages} && zypper clean"),
+        Family::OpenSuse => {
+            format!("RUN zypper --non-interactive install {packages} && zypper clean")
+        }
         Family::Arch => format!("RUN pacman -Sy --needed --noconfirm {packages}"),
         Family::Alpine => format!("RUN apk add --no-cache {packages}"),
         Family::NixOs | Family::MacOs | Family::Windows => return None,
@@ -142,7 +165,12 @@ mod tests {
 
     #[test]
     fn names_carry_the_exact_python() {
-        let of = |family| with_python(packages(Need::PythonHeaders, family).unwrap_or_default(), Some("3.13"));
+        let of = |family| {
+            with_python(
+                packages(Need::PythonHeaders, family).unwrap_or_default(),
+                Some("3.13"),
+            )
+        };
         assert_eq!(of(Family::Ubuntu), "python3.13-dev");
         assert_eq!(of(Family::Fedora), "python3.13-devel");
         assert_eq!(of(Family::OpenSuse), "python313-devel");
@@ -151,6 +179,10 @@ mod tests {
 
     #[test]
     fn root_needs_no_sudo() {
-        assert!(install_lines(Family::Debian, "x", true).iter().all(|l| !l.contains("sudo")));
+        assert!(
+            install_lines(Family::Debian, "x", true)
+                .iter()
+                .all(|l| !l.contains("sudo"))
+        );
     }
 }

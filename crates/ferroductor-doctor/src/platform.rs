@@ -23,8 +23,16 @@ pub enum Family {
 
 impl Family {
     pub const ALL: &'static [Family] = &[
-        Family::Ubuntu, Family::Debian, Family::Fedora, Family::Rhel, Family::OpenSuse, Family::Arch, Family::Alpine,
-        Family::NixOs, Family::MacOs, Family::Windows,
+        Family::Ubuntu,
+        Family::Debian,
+        Family::Fedora,
+        Family::Rhel,
+        Family::OpenSuse,
+        Family::Arch,
+        Family::Alpine,
+        Family::NixOs,
+        Family::MacOs,
+        Family::Windows,
     ];
 
     pub fn id(self) -> &'static str {
@@ -68,8 +76,12 @@ impl Family {
             "ubuntu" | "linuxmint" | "pop" | "elementary" | "neon" | "zorin" => Family::Ubuntu,
             "debian" | "raspbian" | "kali" | "devuan" => Family::Debian,
             "fedora" => Family::Fedora,
-            "rhel" | "centos" | "rocky" | "almalinux" | "ol" | "amzn" | "scientific" => Family::Rhel,
-            "opensuse" | "opensuse-leap" | "opensuse-tumbleweed" | "suse" | "sles" => Family::OpenSuse,
+            "rhel" | "centos" | "rocky" | "almalinux" | "ol" | "amzn" | "scientific" => {
+                Family::Rhel
+            }
+            "opensuse" | "opensuse-leap" | "opensuse-tumbleweed" | "suse" | "sles" => {
+                Family::OpenSuse
+            }
             "arch" | "archlinux" | "manjaro" | "endeavouros" | "artix" => Family::Arch,
             "alpine" => Family::Alpine,
             "nixos" => Family::NixOs,
@@ -113,8 +125,16 @@ impl Origin {
     }
 
     pub const ALL: &'static [Origin] = &[
-        Origin::System, Origin::UsrLocal, Origin::Deadsnakes, Origin::Pyenv, Origin::Uv, Origin::Conda,
-        Origin::PythonOrg, Origin::Homebrew, Origin::Nix, Origin::Embedded,
+        Origin::System,
+        Origin::UsrLocal,
+        Origin::Deadsnakes,
+        Origin::Pyenv,
+        Origin::Uv,
+        Origin::Conda,
+        Origin::PythonOrg,
+        Origin::Homebrew,
+        Origin::Nix,
+        Origin::Embedded,
     ];
 
     /// System folders appear in nearly every log, a pyenv folder only with pyenv.
@@ -148,20 +168,23 @@ impl SystemGuess {
                 Some((name, version)) => (name.to_owned(), Some(version.to_owned())),
                 None => (lower, None),
             };
-            self.apply_word(&name, version).map_err(|()| word.to_owned())?;
+            self.apply_word(&name, version)
+                .map_err(|()| word.to_owned())?;
         }
         Ok(())
     }
 
     fn apply_word(&mut self, name: &str, version: Option<String>) -> Result<(), ()> {
         let family = Family::ALL.iter().copied().find(|f| f.id() == name);
-        let family = family.or_else(|| Family::from_os_release_id(name)).or(match name {
-            "mac" | "darwin" | "osx" => Some(Family::MacOs),
-            "win" | "win32" | "win11" => Some(Family::Windows),
-            "redhat" => Some(Family::Rhel),
-            "wsl" => Some(Family::Ubuntu),
-            _ => None,
-        });
+        let family = family
+            .or_else(|| Family::from_os_release_id(name))
+            .or(match name {
+                "mac" | "darwin" | "osx" => Some(Family::MacOs),
+                "win" | "win32" | "win11" => Some(Family::Windows),
+                "redhat" => Some(Family::Rhel),
+                "wsl" => Some(Family::Ubuntu),
+                _ => None,
+            });
         if name == "wsl" {
             self.wsl = true;
         }

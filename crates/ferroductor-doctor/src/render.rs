@@ -37,7 +37,11 @@ impl Format {
 pub fn render(report: &Report, format: Format, catalog: &Catalog, style: Style) -> String {
     match format {
         Format::Human => human::render(report, catalog, style),
-        Format::Json => serde_json::to_string_pretty(report).unwrap_or_else(|e| format!("{{\"error\": \"{e}\"}}")) + "\n",
+        Format::Json => {
+            serde_json::to_string_pretty(report)
+                .unwrap_or_else(|e| format!("{{\"error\": \"{e}\"}}"))
+                + "\n"
+        }
         Format::Markdown => markdown::render(report, catalog),
         Format::Github => github::render(report, catalog),
     }
@@ -47,7 +51,10 @@ pub fn render(report: &Report, format: Format, catalog: &Catalog, style: Style) 
 fn grouped(command: &CommandParts) -> Vec<(String, Vec<&FlagPart>)> {
     let mut groups: Vec<(String, Vec<&FlagPart>)> = Vec::new();
     for flag in &command.flags {
-        match groups.iter_mut().find(|(meaning, _)| *meaning == flag.meaning) {
+        match groups
+            .iter_mut()
+            .find(|(meaning, _)| *meaning == flag.meaning)
+        {
             Some((_, flags)) => flags.push(flag),
             None => groups.push((flag.meaning.clone(), vec![flag])),
         }

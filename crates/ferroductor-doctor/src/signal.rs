@@ -72,14 +72,18 @@ pub static TABLE: &[Pattern<Signal>] = &[
         id: Signal::InvalidCxxCompiler,
         anchors: &["InvalidCxxCompiler", "No working C++ compiler"],
         regex: r"InvalidCxxCompiler\s*(?::|$)|No working C\+\+ compiler found",
-        samples: &["torch._inductor.exc.InductorError: InvalidCxxCompiler: No working C++ compiler found in torch._inductor.config.cpp.cxx: (None, 'g++')"],
+        samples: &[
+            "torch._inductor.exc.InductorError: InvalidCxxCompiler: No working C++ compiler found in torch._inductor.config.cpp.cxx: (None, 'g++')",
+        ],
         near_misses: &["from torch._inductor.exc import InvalidCxxCompiler, CppCompileError"],
     },
     Pattern {
         id: Signal::TritonNoCCompiler,
         anchors: &["Failed to find C compiler"],
         regex: r"Failed to find C compiler",
-        samples: &["RuntimeError: Failed to find C compiler. Please specify via CC environment variable."],
+        samples: &[
+            "RuntimeError: Failed to find C compiler. Please specify via CC environment variable.",
+        ],
         near_misses: &["Failed to find compiler cache"],
     },
     Pattern {
@@ -91,28 +95,47 @@ pub static TABLE: &[Pattern<Signal>] = &[
     },
     Pattern {
         id: Signal::ClNotFound,
-        anchors: &["Compiler: cl", "compiler version for cl", "'where', 'cl'", "where cl", "Compiler: icx-cl", "Compiler: clang-cl"],
+        anchors: &[
+            "Compiler: cl",
+            "compiler version for cl",
+            "'where', 'cl'",
+            "where cl",
+            "Compiler: icx-cl",
+            "Compiler: clang-cl",
+        ],
         regex: r"Compiler: \S*cl\S* is not found|Error checking compiler version for cl\b|\['where', 'cl'\]|'where cl'",
-        samples: &["RuntimeError: Compiler: cl is not found.", "UserWarning: Error checking compiler version for cl: [WinError 2] The system cannot find the file specified"],
+        samples: &[
+            "RuntimeError: Compiler: cl is not found.",
+            "UserWarning: Error checking compiler version for cl: [WinError 2] The system cannot find the file specified",
+        ],
         near_misses: &["    raise RuntimeError(f\"Compiler: {compiler} is not found.\") from exc"],
     },
     Pattern {
         id: Signal::MsvcRequired,
         anchors: &["Visual C++", "vcvarsall", "Could not find compiler"],
         regex: r"Microsoft Visual C\+\+ \d+\.\d+ (?:or greater )?is required|[Uu]nable to find vcvarsall",
-        samples: &["error: Microsoft Visual C++ 14.0 or greater is required. Get it with \"Microsoft C++ Build Tools\"", "distutils.errors.DistutilsPlatformError: Unable to find vcvarsall.bat"],
+        samples: &[
+            "error: Microsoft Visual C++ 14.0 or greater is required. Get it with \"Microsoft C++ Build Tools\"",
+            "distutils.errors.DistutilsPlatformError: Unable to find vcvarsall.bat",
+        ],
         near_misses: &["run vcvarsall.bat x64 first"],
     },
     Pattern {
         id: Signal::MsvcPartlyActive,
         anchors: &["DISTUTILS_USE_SDK"],
         regex: r"DISTUTILS_USE_SDK is not set",
-        samples: &["UserWarning: It seems that the VC environment is activated but DISTUTILS_USE_SDK is not set."],
+        samples: &[
+            "UserWarning: It seems that the VC environment is activated but DISTUTILS_USE_SDK is not set.",
+        ],
         near_misses: &["set DISTUTILS_USE_SDK=1"],
     },
     Pattern {
         id: Signal::LibcudaAssertion,
-        anchors: &["libcuda.so cannot found", "libcuda.so cannot be found", "create a symlink of libcuda"],
+        anchors: &[
+            "libcuda.so cannot found",
+            "libcuda.so cannot be found",
+            "create a symlink of libcuda",
+        ],
         regex: r"libcuda\.so cannot (?:be )?found|create a symlink of libcuda",
         samples: &["AssertionError: libcuda.so cannot found!"],
         near_misses: &["    msg = 'libcuda.so not searched'"],
@@ -128,33 +151,78 @@ pub static TABLE: &[Pattern<Signal>] = &[
         id: Signal::DynamoUnsupportedPython,
         anchors: &["supported on Python", "supported for torch.compile"],
         regex: r"(?:Dynamo|torch\.compile) is not supported on Python (?P<version>3\.\d+)\+?|Python (?P<found>3\.\d+)\+? not yet supported for torch\.compile",
-        samples: &["RuntimeError: Dynamo is not supported on Python 3.12+", "RuntimeError: Python 3.11+ not yet supported for torch.compile", "RuntimeError: torch.compile is not supported on Python 3.14+"],
-        near_misses: &["RuntimeError: Windows not yet supported for torch.compile", "RuntimeError: torch.compile is not supported on Python built with GIL disabled"],
+        samples: &[
+            "RuntimeError: Dynamo is not supported on Python 3.12+",
+            "RuntimeError: Python 3.11+ not yet supported for torch.compile",
+            "RuntimeError: torch.compile is not supported on Python 3.14+",
+        ],
+        near_misses: &[
+            "RuntimeError: Windows not yet supported for torch.compile",
+            "RuntimeError: torch.compile is not supported on Python built with GIL disabled",
+        ],
     },
     Pattern {
         id: Signal::NoMatchingTorch,
-        anchors: &["No matching distribution found for torch", "satisfies the requirement torch"],
+        anchors: &[
+            "No matching distribution found for torch",
+            "satisfies the requirement torch",
+        ],
         regex: r"No matching distribution found for torch(?:[=<>~! ]\S*)?\s*$|satisfies the requirement torch(?:[=<>~! ]\S*)? \(from versions: none\)",
-        samples: &["ERROR: No matching distribution found for torch", "ERROR: Could not find a version that satisfies the requirement torch==2.0.1 (from versions: none)"],
+        samples: &[
+            "ERROR: No matching distribution found for torch",
+            "ERROR: Could not find a version that satisfies the requirement torch==2.0.1 (from versions: none)",
+        ],
         near_misses: &["ERROR: No matching distribution found for torchlib"],
     },
     Pattern {
         id: Signal::TritonMissing,
-        anchors: &["working triton installation", "No module named 'triton'", "TritonMissing", "No module named triton", "triton not found", "Triton is not available"],
+        anchors: &[
+            "working triton installation",
+            "No module named 'triton'",
+            "TritonMissing",
+            "No module named triton",
+            "triton not found",
+            "Triton is not available",
+        ],
         regex: r"Cannot find a working triton installation|No module named '?triton'?\s*(?:$|[;)\\])|TritonMissing:",
-        samples: &["torch._inductor.exc.TritonMissing: Cannot find a working triton installation. Either the package is not installed or it is too old.", "ModuleNotFoundError: No module named 'triton'"],
-        near_misses: &["ModuleNotFoundError: No module named 'triton.ops'", "raise TritonMissing(inspect.currentframe())"],
+        samples: &[
+            "torch._inductor.exc.TritonMissing: Cannot find a working triton installation. Either the package is not installed or it is too old.",
+            "ModuleNotFoundError: No module named 'triton'",
+        ],
+        near_misses: &[
+            "ModuleNotFoundError: No module named 'triton.ops'",
+            "raise TritonMissing(inspect.currentframe())",
+        ],
     },
     Pattern {
         id: Signal::NoMatchingTriton,
-        anchors: &["No matching distribution found for triton", "satisfies the requirement triton", "not find a version that satisfies the requirement triton"],
+        anchors: &[
+            "No matching distribution found for triton",
+            "satisfies the requirement triton",
+            "not find a version that satisfies the requirement triton",
+        ],
         regex: r"No matching distribution found for triton(?:[=<>~! ]\S*)?\s*$|satisfies the requirement triton(?:[=<>~! ]\S*)? \(from",
         samples: &["ERROR: No matching distribution found for triton==2.3.0"],
         near_misses: &["ERROR: No matching distribution found for tritonclient"],
     },
     Pattern {
         id: Signal::TritonImportMismatch,
-        anchors: &["from 'triton", "module 'triton", "named 'triton.", "triton_key", "AttrsDescriptor", "triton.compiler", "JITFunction", "CompiledKernel", "ASTSource", "CachingAutotuner", "GPUTarget", "CudaDriver", "CUDABackend", "KernelMetadata"],
+        anchors: &[
+            "from 'triton",
+            "module 'triton",
+            "named 'triton.",
+            "triton_key",
+            "AttrsDescriptor",
+            "triton.compiler",
+            "JITFunction",
+            "CompiledKernel",
+            "ASTSource",
+            "CachingAutotuner",
+            "GPUTarget",
+            "CudaDriver",
+            "CUDABackend",
+            "KernelMetadata",
+        ],
         regex: r"cannot import name '(?P<name>\w+)' from (?:partially initialized module )?'triton(?P<module>(?:\.[\w.]+)?)'|module 'triton(?P<target>(?:\.[\w.]+)?)' has no attribute '(?P<symbol>\w+)'|No module named 'triton\.(?P<path>[\w.]+)'|(?:ASTSource|JITFunction|CompiledKernel|CachingAutotuner|AttrsDescriptor|GPUTarget)\S*(?:\(\)|\.__init__\(\)) (?:got an unexpected keyword|missing \d+ required|takes \d+ positional)|'(?:ASTSource|JITFunction|CompiledKernel|AttrsDescriptor|CudaDriver|CUDABackend|KernelMetadata)' object has no attribute",
         samples: &[
             "ImportError: cannot import name 'triton_key' from 'triton.compiler.compiler' (/usr/lib/python3/dist-packages/triton/compiler/compiler.py)",
@@ -162,14 +230,21 @@ pub static TABLE: &[Pattern<Signal>] = &[
             "ModuleNotFoundError: No module named 'triton.ops'",
             "TypeError: ASTSource.__init__() got an unexpected keyword argument 'constants'",
         ],
-        near_misses: &["ModuleNotFoundError: No module named 'triton'", "AttributeError: module 'tritonclient' has no attribute 'x'"],
+        near_misses: &[
+            "ModuleNotFoundError: No module named 'triton'",
+            "AttributeError: module 'tritonclient' has no attribute 'x'",
+        ],
     },
     Pattern {
         id: Signal::TritonPinConflict,
         anchors: &["requires triton"],
         regex: r"torch (?P<found>[\w.+]+) requires (?P<wanted>triton\s?[=<>!~][^,;]+?)[;,].{0,120}but you have (?P<name>triton \S+) which is incompatible",
-        samples: &["torch 2.2.0 requires triton==2.2.0; platform_system == \"Linux\", but you have triton 3.0.0 which is incompatible."],
-        near_misses: &["torchvision 0.17 requires torch==2.2.0, but you have torch 2.3 which is incompatible."],
+        samples: &[
+            "torch 2.2.0 requires triton==2.2.0; platform_system == \"Linux\", but you have triton 3.0.0 which is incompatible.",
+        ],
+        near_misses: &[
+            "torchvision 0.17 requires torch==2.2.0, but you have torch 2.3 which is incompatible.",
+        ],
     },
     Pattern {
         id: Signal::PtxasUnknownGpu,
@@ -189,7 +264,9 @@ pub static TABLE: &[Pattern<Signal>] = &[
         id: Signal::PtxVersionUnsupported,
         anchors: &["Unsupported .version", "ptxas fatal"],
         regex: r"Unsupported \.version (?P<wanted>[\d.]+); current version is '?(?P<found>[\d.]+)",
-        samples: &["ptxas /tmp/x.ptx, line 5; fatal   : Unsupported .version 8.7; current version is '8.4'"],
+        samples: &[
+            "ptxas /tmp/x.ptx, line 5; fatal   : Unsupported .version 8.7; current version is '8.4'",
+        ],
         near_misses: &["Unsupported .version in manifest"],
     },
     Pattern {
@@ -201,58 +278,124 @@ pub static TABLE: &[Pattern<Signal>] = &[
     },
     Pattern {
         id: Signal::NinjaRequired,
-        anchors: &["Ninja is required", "'ninja'", "ninja: not found", "ninja: command not found", "CMAKE_MAKE_PROGRAM"],
-        regex: r"Ninja is required to load C\+\+ extensions \(|No such file or directory: '(?:\S*/)?ninja'|No module named 'ninja'|\bninja: (?:command )?not found|command not found: ninja|build program corresponding to \\?.Ninja",
-        samples: &["RuntimeError: Ninja is required to load C++ extensions (pip install ninja to get it)", "FileNotFoundError: [Errno 2] No such file or directory: 'ninja'"],
-        near_misses: &["subprocess.CalledProcessError: Command '['ninja', '-v']' returned non-zero exit status 1.", "ninja: build stopped: subcommand failed."],
+        anchors: &[
+            "Ninja is required",
+            "'ninja'",
+            "ninja: not found",
+            "ninja: command not found",
+            "CMAKE_MAKE_PROGRAM",
+        ],
+        regex: r"Ninja is required to load C\+\+ extensions|No such file or directory: '(?:\S*/)?ninja'|No module named 'ninja'|\bninja: (?:command )?not found|command not found: ninja|build program corresponding to \\?.Ninja",
+        samples: &[
+            "RuntimeError: Ninja is required to load C++ extensions (pip install ninja to get it)",
+            "FileNotFoundError: [Errno 2] No such file or directory: 'ninja'",
+        ],
+        near_misses: &[
+            "subprocess.CalledProcessError: Command '['ninja', '-v']' returned non-zero exit status 1.",
+            "ninja: build stopped: subcommand failed.",
+        ],
     },
     Pattern {
         id: Signal::NinjaFallback,
         anchors: &["could not find ninja"],
         regex: r"we could not find ninja",
-        samples: &["UserWarning: Attempted to use ninja as the BuildExtension backend but we could not find ninja.. Falling back to using the slow distutils backend."],
+        samples: &[
+            "UserWarning: Attempted to use ninja as the BuildExtension backend but we could not find ninja.. Falling back to using the slow distutils backend.",
+        ],
         near_misses: &["ninja found"],
     },
     Pattern {
         id: Signal::CudaHomeNotSet,
-        anchors: &["CUDA_HOME", "bin/nvcc'", "nvcc: not found", "nvcc: command not found", "Could not find nvcc", "Failed to find nvcc", "CUDA_PATH"],
+        anchors: &[
+            "CUDA_HOME",
+            "bin/nvcc'",
+            "nvcc: not found",
+            "nvcc: command not found",
+            "Could not find nvcc",
+            "Failed to find nvcc",
+            "CUDA_PATH",
+        ],
         regex: r"CUDA_HOME (?:environment variable is not set|does not exist|is not set|not found)|No such file or directory: '\S*nvcc'|\bnvcc: (?:command )?not found|(?:Could not find|Failed to find|cannot find) nvcc|Neither CUDA_HOME nor",
-        samples: &["OSError: CUDA_HOME environment variable is not set. Please set it to your CUDA install root.", "error: [Errno 2] No such file or directory: '/usr/local/cuda/bin/nvcc'", "/bin/sh: 1: /usr/local/cuda/bin/nvcc: not found"],
-        near_misses: &["No CUDA runtime is found, using CUDA_HOME='/usr/local/cuda'", "PermissionError: [Errno 13] Permission denied: 'nvcc'"],
+        samples: &[
+            "OSError: CUDA_HOME environment variable is not set. Please set it to your CUDA install root.",
+            "error: [Errno 2] No such file or directory: '/usr/local/cuda/bin/nvcc'",
+            "/bin/sh: 1: /usr/local/cuda/bin/nvcc: not found",
+        ],
+        near_misses: &[
+            "No CUDA runtime is found, using CUDA_HOME='/usr/local/cuda'",
+            "PermissionError: [Errno 13] Permission denied: 'nvcc'",
+        ],
     },
     Pattern {
         id: Signal::CudaMismatch,
-        anchors: &["detected CUDA version", "mismatches the version that was used"],
+        anchors: &[
+            "detected CUDA version",
+            "mismatches the version that was used",
+        ],
         regex: r"detected CUDA version \((?P<found>[\d.]+)\) mismatches(?:[^(]*\((?P<wanted>[\d.]+))?",
-        samples: &["RuntimeError: The detected CUDA version (11.8) mismatches the version that was used to compile PyTorch (12.1). Please make sure to use the same CUDA versions."],
-        near_misses: &["UserWarning: The detected CUDA version (12.4) has a minor version mismatch with the version that was used", "CUDA version (11.8)"],
+        samples: &[
+            "RuntimeError: The detected CUDA version (11.8) mismatches the version that was used to compile PyTorch (12.1). Please make sure to use the same CUDA versions.",
+        ],
+        near_misses: &[
+            "UserWarning: The detected CUDA version (12.4) has a minor version mismatch with the version that was used",
+            "CUDA version (11.8)",
+        ],
     },
     Pattern {
         id: Signal::NvccRejectsHost,
-        anchors: &["unsupported GNU version", "unsupported clang version", "unsupported Microsoft Visual Studio", "maximum required version by CUDA"],
+        anchors: &[
+            "unsupported GNU version",
+            "unsupported clang version",
+            "unsupported Microsoft Visual Studio",
+            "maximum required version by CUDA",
+        ],
         regex: r"unsupported (?:GNU|clang|Microsoft Visual Studio) version!?(?: \w+ versions later than (?P<limit>[\d.]+))?|installed version of \S+ \((?P<found>[\w.]+)\) is greater than the maximum",
-        samples: &["/usr/local/cuda/include/crt/host_config.h:143:2: error: #error -- unsupported GNU version! gcc versions later than 12 are not supported!", "RuntimeError: The current installed version of x86_64-linux-gnu-g++ (13.2.0) is greater than the maximum required version by CUDA 11.8."],
+        samples: &[
+            "/usr/local/cuda/include/crt/host_config.h:143:2: error: #error -- unsupported GNU version! gcc versions later than 12 are not supported!",
+            "RuntimeError: The current installed version of x86_64-linux-gnu-g++ (13.2.0) is greater than the maximum required version by CUDA 11.8.",
+        ],
         near_misses: &["gcc versions later than 12 are fine"],
     },
     Pattern {
         id: Signal::SetuptoolsMissing,
-        anchors: &["No module named 'setuptools", "No module named 'distutils", "No module named 'pkg_resources", "No module named setuptools", "Cannot import 'setuptools"],
+        anchors: &[
+            "No module named 'setuptools",
+            "No module named 'distutils",
+            "No module named 'pkg_resources",
+            "No module named setuptools",
+            "Cannot import 'setuptools",
+        ],
         regex: r"No module named '?(?P<module>setuptools|distutils|pkg_resources)\b|Cannot import 'setuptools",
-        samples: &["ModuleNotFoundError: No module named 'setuptools'", "ModuleNotFoundError: No module named 'distutils'"],
+        samples: &[
+            "ModuleNotFoundError: No module named 'setuptools'",
+            "ModuleNotFoundError: No module named 'distutils'",
+        ],
         near_misses: &["ModuleNotFoundError: No module named 'setuptools_rust'"],
     },
     Pattern {
         id: Signal::SubprocessDied,
-        anchors: &["compilation subprocess exited", "SubprocException", "BrokenProcessPool", "use a closed pool", "process pool was terminated"],
+        anchors: &[
+            "compilation subprocess exited",
+            "SubprocException",
+            "BrokenProcessPool",
+            "use a closed pool",
+            "process pool was terminated",
+        ],
         regex: r"compilation subprocess exited unexpectedly|SubprocException\s*:|BrokenProcessPool\s*:|Attempting to use a closed pool|process in the process pool was terminated abruptly",
-        samples: &["RuntimeError: A compilation subprocess exited unexpectedly. This is likely due to a crash.", "torch._inductor.exc.InductorError: SubprocException: An exception occurred in a subprocess:"],
+        samples: &[
+            "RuntimeError: A compilation subprocess exited unexpectedly. This is likely due to a crash.",
+            "torch._inductor.exc.InductorError: SubprocException: An exception occurred in a subprocess:",
+        ],
         near_misses: &["except BrokenProcessPool as e:"],
     },
     Pattern {
         id: Signal::FileBaton,
         anchors: &["file_baton", "FileBaton", "torch_extensions"],
         regex: r#"file_baton\.py", line \d+,? in wait|file_baton\.py\S*:?\d* in wait|wait \(\S*file_baton|FileBaton\.wait|(?:stale|waiting).{0,40}(?P<path>\S*torch_extensions/\S*lock)"#,
-        samples: &["  File \"/opt/venv/lib/python3.12/site-packages/torch/utils/file_baton.py\", line 50 in wait", "  File \"/x/torch/utils/file_baton.py\", line 42, in wait"],
+        samples: &[
+            "  File \"/opt/venv/lib/python3.12/site-packages/torch/utils/file_baton.py\", line 50 in wait",
+            "  File \"/x/torch/utils/file_baton.py\", line 42, in wait",
+        ],
         near_misses: &["from torch.utils.file_baton import FileBaton"],
     },
     Pattern {
@@ -271,7 +414,11 @@ pub static TABLE: &[Pattern<Signal>] = &[
     },
     Pattern {
         id: Signal::NoUserName,
-        anchors: &["No username set", "I have no name!", "cannot find name for user ID"],
+        anchors: &[
+            "No username set",
+            "I have no name!",
+            "cannot find name for user ID",
+        ],
         regex: r"No username set in the environment|I have no name!@|cannot find name for user ID",
         samples: &["OSError: No username set in the environment"],
         near_misses: &["No username given"],
@@ -280,33 +427,52 @@ pub static TABLE: &[Pattern<Signal>] = &[
         id: Signal::NoexecHint,
         anchors: &["mounted with noexec", "mounted noexec"],
         regex: r"mounted (?:with )?noexec",
-        samples: &["The most common reason this may occur is if the /tmp folder is mounted with noexec"],
+        samples: &[
+            "The most common reason this may occur is if the /tmp folder is mounted with noexec",
+        ],
         near_misses: &["mounted with exec"],
     },
     Pattern {
         id: Signal::LongWindowsPath,
         anchors: &["[Errno 2]", "[WinError 3]", "cannot open"],
         regex: r#"['"](?P<path>[A-Za-z]:[\\/][^'"]{200,})['"]"#,
-        samples: &[r"FileNotFoundError: [Errno 2] No such file or directory: 'C:\\Users\\xxxxx\\AppData\\Local\\Temp\\torchinductor_xxxxx\\triton\\1\\STSS3QSB674JYBIJXM5HCLZXLBUFM6SJ3VRD2323E5MGVTFCVUJA\\tmp.pid_28392_95f9e423-f52f-416d-9c87-805796b71fce\\triton_red_fused__to_copy_add_div_mul_native_layer_norm_native_layer_norm_backward_view_4.source'"],
-        near_misses: &[r"FileNotFoundError: [Errno 2] No such file or directory: 'C:\\Users\\x\\a.txt'"],
+        samples: &[
+            r"FileNotFoundError: [Errno 2] No such file or directory: 'C:\\Users\\xxxxx\\AppData\\Local\\Temp\\torchinductor_xxxxx\\triton\\1\\STSS3QSB674JYBIJXM5HCLZXLBUFM6SJ3VRD2323E5MGVTFCVUJA\\tmp.pid_28392_95f9e423-f52f-416d-9c87-805796b71fce\\triton_red_fused__to_copy_add_div_mul_native_layer_norm_native_layer_norm_backward_view_4.source'",
+        ],
+        near_misses: &[
+            r"FileNotFoundError: [Errno 2] No such file or directory: 'C:\\Users\\x\\a.txt'",
+        ],
     },
     Pattern {
         id: Signal::DistutilsBuildFailed,
-        anchors: &["error: command '", "Failed building wheel", "subprocess-exited-with-error", "Failed to build"],
+        anchors: &[
+            "error: command '",
+            "Failed building wheel",
+            "subprocess-exited-with-error",
+            "Failed to build",
+        ],
         regex: r"error: command '(?P<program>[^']+)' failed with exit (?:status|code)|Failed building wheel for|subprocess-exited-with-error",
         samples: &["error: command '/usr/bin/gcc' failed with exit code 1"],
         near_misses: &["error: command 'gcc' failed: No such file or directory"],
     },
     Pattern {
         id: Signal::ExtensionBuildFailed,
-        anchors: &["Error building extension", "Error compiling objects for extension"],
+        anchors: &[
+            "Error building extension",
+            "Error compiling objects for extension",
+        ],
         regex: r"Error building extension '(?P<name>[^']+)'|Error compiling objects for extension",
         samples: &["RuntimeError: Error building extension 'demo_ext'"],
         near_misses: &["Building extension module demo_ext..."],
     },
     Pattern {
         id: Signal::CompileErrorRaised,
-        anchors: &["CppCompileError", "InductorError", "BackendCompilerFailed", "CUDACompileError"],
+        anchors: &[
+            "CppCompileError",
+            "InductorError",
+            "BackendCompilerFailed",
+            "CUDACompileError",
+        ],
         regex: r"(?:InductorError|CppCompileError|BackendCompilerFailed|CUDACompileError)\s*:",
         samples: &["torch._inductor.exc.InductorError: CppCompileError: C++ compile error"],
         near_misses: &["raise exc.CppCompileError(cmd, output) from e"],
@@ -320,7 +486,16 @@ pub static TABLE: &[Pattern<Signal>] = &[
     },
     Pattern {
         id: Signal::DisableCompileAdvice,
-        anchors: &["TORCH_COMPILE_DISABLE", "TORCHDYNAMO_DISABLE", "disable torch.compile", "disable compile", "--no-compile", "enforce_eager", "enforce-eager", "turn off torch.compile"],
+        anchors: &[
+            "TORCH_COMPILE_DISABLE",
+            "TORCHDYNAMO_DISABLE",
+            "disable torch.compile",
+            "disable compile",
+            "--no-compile",
+            "enforce_eager",
+            "enforce-eager",
+            "turn off torch.compile",
+        ],
         regex: r"(?i)TORCH_COMPILE_DISABLE\s*=\s*1|TORCHDYNAMO_DISABLE\s*=\s*1|(?:disable|turn off) (?:torch\.)?compile|enforce[_-]eager",
         samples: &["export TORCH_COMPILE_DISABLE=1"],
         near_misses: &["TORCH_COMPILE_DISABLE=0"],
@@ -334,7 +509,13 @@ pub static TABLE: &[Pattern<Signal>] = &[
     },
     Pattern {
         id: Signal::DowngradePythonAdvice,
-        anchors: &["downgrade", "降级", "older python", "python 3.10", "python 3.11"],
+        anchors: &[
+            "downgrade",
+            "降级",
+            "older python",
+            "python 3.10",
+            "python 3.11",
+        ],
         regex: r"(?i)(?:downgrade|降级).{0,30}python|python.{0,20}降级|use an older python|(?:switch|go back) to python 3\.\d+",
         samples: &["you should downgrade your python version from 3.12"],
         near_misses: &["we downgrade the learning rate"],
@@ -343,7 +524,9 @@ pub static TABLE: &[Pattern<Signal>] = &[
         id: Signal::AllowUnsupportedCompilerAdvice,
         anchors: &["allow-unsupported-compiler"],
         regex: r"-allow-unsupported-compiler",
-        samples: &["The nvcc flag '-allow-unsupported-compiler' can be used to override this version check"],
+        samples: &[
+            "The nvcc flag '-allow-unsupported-compiler' can be used to override this version check",
+        ],
         near_misses: &["unsupported compiler"],
     },
     Pattern {
@@ -362,7 +545,13 @@ pub static TABLE: &[Pattern<Signal>] = &[
     },
     Pattern {
         id: Signal::ShapeMismatch,
-        anchors: &["shapes cannot be multiplied", "size mismatch", "must match the size", "invalid for input of size", "expected input"],
+        anchors: &[
+            "shapes cannot be multiplied",
+            "size mismatch",
+            "must match the size",
+            "invalid for input of size",
+            "expected input",
+        ],
         regex: r"shapes cannot be multiplied|size mismatch for|must match the size of tensor|is invalid for input of size|Sizes of tensors must match",
         samples: &["RuntimeError: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)"],
         near_misses: &["the shapes match"],
@@ -371,12 +560,18 @@ pub static TABLE: &[Pattern<Signal>] = &[
         id: Signal::DeviceMismatch,
         anchors: &["to be on the same device", "Expected object of device"],
         regex: r"[Ee]xpected all tensors to be on the same device",
-        samples: &["RuntimeError: Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"],
+        samples: &[
+            "RuntimeError: Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!",
+        ],
         near_misses: &["all tensors are on the same device"],
     },
     Pattern {
         id: Signal::GraphBreak,
-        anchors: &["torch._dynamo.exc.Unsupported", "Unsupported:", "data-dependent"],
+        anchors: &[
+            "torch._dynamo.exc.Unsupported",
+            "Unsupported:",
+            "data-dependent",
+        ],
         regex: r"torch\._dynamo\.exc\.(?:Unsupported|UserError|TorchRuntimeError|ArgsMismatchError)",
         samples: &["torch._dynamo.exc.Unsupported: call_function BuiltinVariable(print)"],
         near_misses: &["torch._dynamo.exc.BackendCompilerFailed: backend='inductor' raised:"],
@@ -385,26 +580,49 @@ pub static TABLE: &[Pattern<Signal>] = &[
         id: Signal::Nccl,
         anchors: &["NCCL", "ProcessGroupNCCL"],
         regex: r"NCCL (?:error|WARN|timeout)|ncclUnhandledCudaError|ncclInternalError|ncclSystemError|Watchdog caught collective operation timeout",
-        samples: &["torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:1333, unhandled cuda error"],
+        samples: &[
+            "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:1333, unhandled cuda error",
+        ],
         near_misses: &["NCCL INFO Bootstrap"],
     },
     Pattern {
         id: Signal::DeviceAssert,
-        anchors: &["device-side assert", "illegal memory access", "CUDA error:", "no kernel image is available"],
+        anchors: &[
+            "device-side assert",
+            "illegal memory access",
+            "CUDA error:",
+            "no kernel image is available",
+        ],
         regex: r"CUDA error: (?:device-side assert|an illegal (?:memory|instruction)|misaligned|unspecified launch|no kernel image|invalid)|Assertion `.{1,80}` failed\.",
         samples: &["RuntimeError: CUDA error: device-side assert triggered"],
         near_misses: &["RuntimeError: CUDA error: out of memory"],
     },
     Pattern {
         id: Signal::DownloadFailed,
-        anchors: &["HTTPError", "ConnectionError", "Max retries exceeded", "GatedRepoError", "LocalEntryNotFoundError", "Temporary failure in name resolution"],
+        anchors: &[
+            "HTTPError",
+            "ConnectionError",
+            "Max retries exceeded",
+            "GatedRepoError",
+            "LocalEntryNotFoundError",
+            "Temporary failure in name resolution",
+        ],
         regex: r"HTTPError: \d{3}|Max retries exceeded with url|GatedRepoError|LocalEntryNotFoundError|Temporary failure in name resolution",
         samples: &["requests.exceptions.HTTPError: 401 Client Error: Unauthorized for url"],
         near_misses: &["except HTTPError:"],
     },
     Pattern {
         id: Signal::UserCodeError,
-        anchors: &["was not declared in this scope", "no member named", "expected ';'", "no matching function for call", "use of undeclared identifier", "has no member", "cannot convert", "no instance of overloaded function"],
+        anchors: &[
+            "was not declared in this scope",
+            "no member named",
+            "expected ';'",
+            "no matching function for call",
+            "use of undeclared identifier",
+            "has no member",
+            "cannot convert",
+            "no instance of overloaded function",
+        ],
         regex: r"error: (?:['‘][^'’]+['’] was not declared in this scope|no member named|expected ['‘];['’]|no matching function for call|use of undeclared identifier|.{1,80} has no member named|cannot convert ['‘])",
         samples: &["ext.cpp:3:5: error: ‘foo’ was not declared in this scope"],
         near_misses: &["error: ‘optional’ in namespace ‘std’ does not name a template type"],
@@ -413,7 +631,9 @@ pub static TABLE: &[Pattern<Signal>] = &[
         id: Signal::GpuNotSupportedByTorch,
         anchors: &["is not compatible with the current PyTorch installation"],
         regex: r"with CUDA capability (?P<arch>sm_\w+) is not compatible with the current PyTorch",
-        samples: &["NVIDIA GeForce RTX 5090 with CUDA capability sm_120 is not compatible with the current PyTorch installation."],
+        samples: &[
+            "NVIDIA GeForce RTX 5090 with CUDA capability sm_120 is not compatible with the current PyTorch installation.",
+        ],
         near_misses: &["is compatible with the current PyTorch installation"],
     },
     Pattern {
@@ -427,7 +647,9 @@ pub static TABLE: &[Pattern<Signal>] = &[
         id: Signal::TritonOutOfResources,
         anchors: &["out of resource"],
         regex: r"(?:OutOfResources|out of resource): (?:shared memory|tensor memory|registers|threads)",
-        samples: &["triton.runtime.errors.OutOfResources: out of resource: shared memory, Required: 147456, Hardware limit: 101376."],
+        samples: &[
+            "triton.runtime.errors.OutOfResources: out of resource: shared memory, Required: 147456, Hardware limit: 101376.",
+        ],
         near_misses: &["out of resources on this page"],
     },
     Pattern {
@@ -448,7 +670,9 @@ pub static TABLE: &[Pattern<Signal>] = &[
         id: Signal::FreeThreadedUnsupported,
         anchors: &["built with GIL disabled"],
         regex: r"not supported on Python .{0,20}built with GIL disabled",
-        samples: &["RuntimeError: torch.compile is not supported on Python built with GIL disabled"],
+        samples: &[
+            "RuntimeError: torch.compile is not supported on Python built with GIL disabled",
+        ],
         near_misses: &["Python built with GIL disabled detected"],
     },
 ];
@@ -457,6 +681,9 @@ pub static TABLE: &[Pattern<Signal>] = &[
 mod tests {
     #[test]
     fn every_row_matches_its_samples_and_not_its_near_misses() {
-        assert_eq!(ferroductor_toolchain::pattern::check_table(super::TABLE), Vec::<String>::new());
+        assert_eq!(
+            ferroductor_toolchain::pattern::check_table(super::TABLE),
+            Vec::<String>::new()
+        );
     }
 }

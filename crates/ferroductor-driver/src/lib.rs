@@ -1,6 +1,7 @@
 //! Options, pipeline, reports and dumps: the one place that wires the stages together, and the
 //! only one that reads the environment.
 
+mod cpp;
 mod dump;
 mod error;
 mod kernels;

@@ -24,6 +24,15 @@ pub enum Codegen {
     Aten,
 }
 
+impl Codegen {
+    pub fn name(self) -> &'static str {
+        CODEGEN
+            .iter()
+            .find(|row| row.1 == self)
+            .map_or("", |row| row.0)
+    }
+}
+
 /// Where half-precision values are rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Numerics {
@@ -149,7 +158,11 @@ static SETTINGS: [Setting; 9] = [
         changes_code: true,
         get: |o| o.isa.map_or("auto", Isa::name).to_owned(),
         set: |o, text| {
-            o.isa = if text == "auto" { None } else { Some(Isa::from_name(text)?) };
+            o.isa = if text == "auto" {
+                None
+            } else {
+                Some(Isa::from_name(text)?)
+            };
             Some(())
         },
     },
@@ -172,8 +185,11 @@ static SETTINGS: [Setting; 9] = [
 ];
 
 const ON_ERROR: [(&str, OnError); 2] = [("eager", OnError::Eager), ("raise", OnError::Raise)];
-const CODEGEN: [(&str, Codegen); 3] =
-    [("llvm", Codegen::Llvm), ("cpp", Codegen::Cpp), ("aten", Codegen::Aten)];
+const CODEGEN: [(&str, Codegen); 3] = [
+    ("llvm", Codegen::Llvm),
+    ("cpp", Codegen::Cpp),
+    ("aten", Codegen::Aten),
+];
 const NUMERICS: [(&str, Numerics); 2] =
     [("default", Numerics::Default), ("eager", Numerics::Eager)];
 
@@ -187,7 +203,10 @@ const MODES: [(&str, &str); 4] = [
 ];
 
 fn choice<T: PartialEq + Copy>(table: &[(&str, T)], value: T) -> String {
-    table.iter().find(|row| row.1 == value).map_or(String::new(), |row| row.0.to_owned())
+    table
+        .iter()
+        .find(|row| row.1 == value)
+        .map_or(String::new(), |row| row.0.to_owned())
 }
 
 fn pick<T: Copy>(table: &[(&str, T)], text: &str) -> Option<T> {
@@ -203,7 +222,8 @@ fn flag(text: &str) -> Option<bool> {
 }
 
 fn path_text(path: &Option<PathBuf>) -> String {
-    path.as_ref().map_or(String::new(), |p| p.display().to_string())
+    path.as_ref()
+        .map_or(String::new(), |p| p.display().to_string())
 }
 
 fn set_path(path: &mut Option<PathBuf>, text: &str) -> Option<()> {
@@ -214,9 +234,17 @@ fn set_path(path: &mut Option<PathBuf>, text: &str) -> Option<()> {
 /// An option that does not exist, or a value it cannot take. The user's mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OptionError {
-    Unknown { name: String },
-    Value { source: String, text: String, values: &'static str },
-    Mode { name: String },
+    Unknown {
+        name: String,
+    },
+    Value {
+        source: String,
+        text: String,
+        values: &'static str,
+    },
+    Mode {
+        name: String,
+    },
 }
 
 impl fmt::Display for OptionError {
@@ -226,16 +254,28 @@ impl fmt::Display for OptionError {
                 writeln!(f, "ferroductor has no option {name:?}. The options are:")?;
                 for (at, setting) in SETTINGS.iter().enumerate() {
                     let end = if at + 1 < SETTINGS.len() { "\n" } else { "" };
-                    write!(f, "  {:<14}{}: {}{end}", setting.name, setting.values, setting.doc)?;
+                    write!(
+                        f,
+                        "  {:<14}{}: {}{end}",
+                        setting.name, setting.values, setting.doc
+                    )?;
                 }
                 Ok(())
             }
-            OptionError::Value { source, text, values } => {
+            OptionError::Value {
+                source,
+                text,
+                values,
+            } => {
                 write!(f, "{source} cannot be {text:?}; it takes {values}")
             }
             OptionError::Mode { name } => {
                 let known: Vec<&str> = MODES.iter().map(|m| m.0).collect();
-                write!(f, "ferroductor has no mode {name:?}; the modes are {}", known.join(", "))
+                write!(
+                    f,
+                    "ferroductor has no mode {name:?}; the modes are {}",
+                    known.join(", ")
+                )
             }
         }
     }
@@ -263,7 +303,9 @@ impl Options {
         }
         let mode = mode.unwrap_or("default");
         let Some(meaning) = pick(&MODES, mode) else {
-            return Err(OptionError::Mode { name: mode.to_owned() });
+            return Err(OptionError::Mode {
+                name: mode.to_owned(),
+            });
         };
         if meaning == "freeze" {
             options.freeze = true;
@@ -307,7 +349,10 @@ mod tests {
     use super::*;
 
     fn given(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -319,7 +364,10 @@ mod tests {
         };
         let o = Options::resolve_with(Some("max-autotune"), &given(&[("codegen", "llvm")]), &env)
             .unwrap();
-        assert_eq!((o.on_error, o.codegen, o.freeze), (OnError::Raise, Codegen::Llvm, true));
+        assert_eq!(
+            (o.on_error, o.codegen, o.freeze),
+            (OnError::Raise, Codegen::Llvm, true)
+        );
         let o = Options::resolve_with(Some("max-autotune"), &given(&[("freeze", "False")]), &env);
         assert!(!o.unwrap().freeze);
     }
@@ -342,7 +390,9 @@ mod tests {
     fn the_key_holds_what_changes_code() {
         let none = |_: &str| None;
         let key = |pairs: &[(&str, &str)]| {
-            Options::resolve_with(None, &given(pairs), &none).unwrap().cache_key()
+            Options::resolve_with(None, &given(pairs), &none)
+                .unwrap()
+                .cache_key()
         };
         assert_eq!(key(&[]), key(&[("dump", "/tmp/x"), ("on_error", "raise")]));
         assert_ne!(key(&[]), key(&[("numerics", "eager")]));
@@ -352,7 +402,10 @@ mod tests {
     fn every_default_parses_back() {
         for setting in &SETTINGS {
             let mut options = Options::default();
-            assert_eq!((setting.set)(&mut options, &setting.default_text()), Some(()));
+            assert_eq!(
+                (setting.set)(&mut options, &setting.default_text()),
+                Some(())
+            );
             assert_eq!(options, Options::default(), "{}", setting.name);
         }
     }

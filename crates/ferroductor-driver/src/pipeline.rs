@@ -30,12 +30,18 @@ struct Stages {
 
 impl Stages {
     fn start() -> Stages {
-        Stages { stages: Vec::new(), since: Instant::now() }
+        Stages {
+            stages: Vec::new(),
+            since: Instant::now(),
+        }
     }
 
     fn done(&mut self, name: &'static str) {
         let now = Instant::now();
-        self.stages.push(Stage { name, time: now - self.since });
+        self.stages.push(Stage {
+            name,
+            time: now - self.since,
+        });
         self.since = now;
     }
 }
@@ -57,41 +63,73 @@ pub fn compile(graph: &Graph, options: &Options) -> Result<CompiledGraph, Driver
         stages.done("plan");
         write("4-program.txt", &|| program_text(&program))?;
         let classes = HashMap::new();
-        let report = report(graph, &program, &classes, "left to ATen by an option", stages.stages);
-        return Ok(CompiledGraph { program, kernels: Kernels::none(), report });
+        let report = report(
+            graph,
+            &program,
+            &classes,
+            "left to ATen by an option",
+            stages.stages,
+        );
+        return Ok(CompiledGraph {
+            program,
+            kernels: Kernels::none(),
+            report,
+        });
     }
     let target = kernels::target(options)?;
     let compiler_options = CompilerOptions {
         target: target.clone(),
-        numerics: Numerics { eager_rounding: options.numerics == crate::options::Numerics::Eager },
+        numerics: Numerics {
+            eager_rounding: options.numerics == crate::options::Numerics::Eager,
+        },
     };
     let compiled = ferroductor_compiler::compile(graph, &compiler_options)?;
     stages.done("compile");
     write("1-tensors.txt", &|| compiled.tensor_ir.clone())?;
     write("2-groups.txt", &|| compiled.groups.clone())?;
     write("3-kernels.txt", &|| {
-        compiled.kernels.iter().map(ferroductor_ir::text::print).collect::<Vec<_>>().join("\n")
+        compiled
+            .kernels
+            .iter()
+            .map(ferroductor_ir::text::print)
+            .collect::<Vec<_>>()
+            .join("\n")
     })?;
     write("4-program.txt", &|| program_text(&compiled.program))?;
     if let Some(dump) = &dump {
         kernels::dump(&compiled.kernels, &target, dump)?;
     }
     stages.done("dump");
-    let built = kernels::build(&compiled.kernels, &target)?;
+    let built = kernels::build(&compiled.kernels, &target, options)?;
     stages.done("codegen");
     if dump.is_none() {
         stages.stages.retain(|s| s.name != "dump");
     }
-    let classes: HashMap<usize, &CompilerClass> =
-        compiled.classes.iter().map(|(node, class)| (*node, class)).collect();
-    let mut report = report(graph, &compiled.program, &classes, "no native code", stages.stages);
+    let classes: HashMap<usize, &CompilerClass> = compiled
+        .classes
+        .iter()
+        .map(|(node, class)| (*node, class))
+        .collect();
+    let mut report = report(
+        graph,
+        &compiled.program,
+        &classes,
+        "no native code",
+        stages.stages,
+    );
     report.kernels = built.different;
     report.notes = compiled.refusals;
     if built.fresh < built.different {
         let found = built.different - built.fresh;
-        report.notes.push(format!("{found} kernels were known from other graphs"));
+        report
+            .notes
+            .push(format!("{found} kernels were known from other graphs"));
     }
-    Ok(CompiledGraph { program: compiled.program, kernels: built.kernels, report })
+    Ok(CompiledGraph {
+        program: compiled.program,
+        kernels: built.kernels,
+        report,
+    })
 }
 
 fn report(
@@ -102,7 +140,11 @@ fn report(
     stages: Vec<Stage>,
 ) -> GraphReport {
     let called: HashSet<u32> = program.aten.iter().map(|c| c.node).collect();
-    let nodes = graph.nodes.iter().enumerate().filter(|(_, n)| n.kind == Kind::Call);
+    let nodes = graph
+        .nodes
+        .iter()
+        .enumerate()
+        .filter(|(_, n)| n.kind == Kind::Call);
     GraphReport {
         name: graph.name.clone(),
         phase: match graph.phase {
@@ -126,7 +168,11 @@ fn report(
                 }
             })
             .collect(),
-        launches: program.steps.iter().filter(|s| matches!(s, Step::Kernel(_))).count(),
+        launches: program
+            .steps
+            .iter()
+            .filter(|s| matches!(s, Step::Kernel(_)))
+            .count(),
         kernels: 0,
         calls: program.aten.len(),
         arena_bytes: match program.arena {

@@ -80,8 +80,9 @@ impl GraphReport {
         let mut counts = BTreeMap::new();
         for node in &self.nodes {
             if matches!(node.class, Class::Library | Class::Aten) {
-                *counts.entry((node.class, node.target.as_str(), node.reason.as_str())).or_insert(0) +=
-                    1;
+                *counts
+                    .entry((node.class, node.target.as_str(), node.reason.as_str()))
+                    .or_insert(0) += 1;
             }
         }
         counts
@@ -114,24 +115,55 @@ impl GraphReport {
             self.launches, self.kernels, self.calls
         )?;
         if let Some(bytes) = self.arena_bytes {
-            writeln!(text, "  arena: {:.1} MiB", bytes as f64 / f64::from(1 << 20))?;
+            writeln!(
+                text,
+                "  arena: {:.1} MiB",
+                bytes as f64 / f64::from(1 << 20)
+            )?;
         }
         for ((class, target, reason), count) in self.outside() {
             let because = if reason.is_empty() { "" } else { ": " };
-            writeln!(text, "  {:<8}{count:>4} × {target}{because}{reason}", class.name())?;
+            writeln!(
+                text,
+                "  {:<8}{count:>4} × {target}{because}{reason}",
+                class.name()
+            )?;
         }
-        let stages: Vec<String> =
-            self.stages.iter().map(|s| format!("{} {:.1}", s.name, milliseconds(s.time))).collect();
+        let stages: Vec<String> = self
+            .stages
+            .iter()
+            .map(|s| format!("{} {:.1}", s.name, milliseconds(s.time)))
+            .collect();
         writeln!(
             text,
             "  compiled in {:.1} ms ({})",
             milliseconds(self.time()),
             stages.join(", ")
         )?;
-        for note in &self.notes {
-            writeln!(text, "  note: {note}")?;
+        for (reason, (count, example)) in self.grouped_notes() {
+            match count {
+                1 => writeln!(text, "  note: {example}")?,
+                _ => {
+                    let subject = example.strip_suffix(reason).unwrap_or(example);
+                    writeln!(
+                        text,
+                        "  note: {count} × {reason} ({}, …)",
+                        subject.trim_end_matches(": ")
+                    )?;
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Notes by what follows their subject: how many, and the first.
+    fn grouped_notes(&self) -> BTreeMap<&str, (usize, &str)> {
+        let mut groups: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+        for note in &self.notes {
+            let reason = note.split_once(": ").map_or(note.as_str(), |parts| parts.1);
+            groups.entry(reason).or_insert((0, note)).0 += 1;
+        }
+        groups
     }
 }
 
@@ -186,9 +218,15 @@ mod tests {
             ..GraphReport::default()
         };
         let text = report.text();
-        assert!(text.contains("2 × aten.sort.stable: no native code"), "{text}");
+        assert!(
+            text.contains("2 × aten.sort.stable: no native code"),
+            "{text}"
+        );
         assert!(text.contains("1 native"), "{text}");
-        let failed = GraphReport { failure: Some("why".into()), ..report };
+        let failed = GraphReport {
+            failure: Some("why".into()),
+            ..report
+        };
         assert!(failed.text().contains("runs in eager: why"));
         assert!(totals([&failed]).contains("1 in eager"));
     }

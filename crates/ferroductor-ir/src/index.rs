@@ -165,10 +165,10 @@ impl IExpr {
         if divisor.is_one() || self.is_zero() {
             return self.clone();
         }
-        if let (Some(a), Some(b)) = (self.as_const(), divisor.as_const()) {
-            if b != 0 {
-                return IExpr::constant(floor_div(a, b));
-            }
+        if let (Some(a), Some(b)) = (self.as_const(), divisor.as_const())
+            && b != 0
+        {
+            return IExpr::constant(floor_div(a, b));
         }
         if let Some((quotient, rest)) = self.split_by(divisor) {
             if rest.is_zero() || rest.in_range_of(divisor, ranges) {
@@ -197,18 +197,18 @@ impl IExpr {
         if divisor.is_one() || self.is_zero() {
             return IExpr::zero();
         }
-        if let (Some(a), Some(b)) = (self.as_const(), divisor.as_const()) {
-            if b != 0 {
-                return IExpr::constant(a - b * floor_div(a, b));
-            }
+        if let (Some(a), Some(b)) = (self.as_const(), divisor.as_const())
+            && b != 0
+        {
+            return IExpr::constant(a - b * floor_div(a, b));
         }
         if self.in_range_of(divisor, ranges) {
             return self.clone();
         }
-        if let Some((quotient, rest)) = self.split_by(divisor) {
-            if !quotient.is_zero() {
-                return rest.modulo_in(divisor, ranges);
-            }
+        if let Some((quotient, rest)) = self.split_by(divisor)
+            && !quotient.is_zero()
+        {
+            return rest.modulo_in(divisor, ranges);
         }
         IExpr::atom(Atom::Mod(self.clone(), divisor.clone()))
     }
@@ -372,10 +372,7 @@ impl IExpr {
             for atom in monomial {
                 f(atom);
                 match atom {
-                    Atom::FloorDiv(a, b)
-                    | Atom::Mod(a, b)
-                    | Atom::Min(a, b)
-                    | Atom::Max(a, b) => {
+                    Atom::FloorDiv(a, b) | Atom::Mod(a, b) | Atom::Min(a, b) | Atom::Max(a, b) => {
                         a.visit(f);
                         b.visit(f);
                     }
@@ -397,9 +394,9 @@ impl IExpr {
         let mut map = BTreeMap::new();
         for (monomial, coefficient) in self.terms() {
             let direct = monomial.iter().filter(|a| **a == Atom::Var(var)).count();
-            let nested = monomial.iter().any(|a| {
-                !matches!(a, Atom::Var(_)) && IExpr::atom(a.clone()).uses_var(var)
-            });
+            let nested = monomial
+                .iter()
+                .any(|a| !matches!(a, Atom::Var(_)) && IExpr::atom(a.clone()).uses_var(var));
             match (direct, nested) {
                 (_, true) | (2.., _) => return None,
                 (1, false) => {
@@ -457,7 +454,11 @@ fn floor_div(a: i64, b: i64) -> i64 {
 
 fn checked_floor_div(a: i64, b: i64) -> Option<i64> {
     let q = a.checked_div(b)?;
-    Some(if a % b != 0 && (a < 0) != (b < 0) { q - 1 } else { q })
+    Some(if a % b != 0 && (a < 0) != (b < 0) {
+        q - 1
+    } else {
+        q
+    })
 }
 
 impl std::ops::Add for &IExpr {

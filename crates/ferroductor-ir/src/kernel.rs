@@ -143,7 +143,11 @@ pub enum Stmt {
     /// Overwrites a register.
     Set { id: RegId, value: ValueId },
     /// Writes the value's lanes to consecutive elements from `index` on.
-    Store { buf: Buf, index: IExpr, value: ValueId },
+    Store {
+        buf: Buf,
+        index: IExpr,
+        value: ValueId,
+    },
     /// Writes lane by lane, in lane order, to the elements named by an `i64` vector.
     Scatter {
         buf: Buf,
@@ -163,13 +167,22 @@ pub enum Op {
     /// The scalar `i64` value of an index expression.
     Index { expr: IExpr },
     /// `i64` lanes `base, base + stride, base + 2*stride, …`.
-    Ramp { base: IExpr, stride: IExpr, lanes: u32 },
+    Ramp {
+        base: IExpr,
+        stride: IExpr,
+        lanes: u32,
+    },
     /// The register's present value.
     Get { id: RegId },
     /// `lanes` consecutive elements. `bool` loads compare the byte with zero.
     Load { buf: Buf, index: IExpr, lanes: u32 },
     /// `lanes` elements, `stride` apart (may be zero or negative).
-    LoadStrided { buf: Buf, index: IExpr, stride: IExpr, lanes: u32 },
+    LoadStrided {
+        buf: Buf,
+        index: IExpr,
+        stride: IExpr,
+        lanes: u32,
+    },
     /// One element for each lane of an `i64` vector.
     Gather { buf: Buf, index: ValueId },
     /// Basic prims and functions alike.
@@ -187,11 +200,20 @@ pub enum Op {
     /// One lane as a scalar.
     Extract { value: ValueId, lane: u32 },
     /// Lanes picked from the concatenation `a ++ b`.
-    Shuffle { a: ValueId, b: ValueId, lanes: Vec<u32> },
+    Shuffle {
+        a: ValueId,
+        b: ValueId,
+        lanes: Vec<u32>,
+    },
     /// bf16 pair dot product, the AVX512_BF16 instruction: `acc[l] + a[2l]*b[2l] + a[2l+1]*b[2l+1]`
-    /// with the instruction's rounding and flushing; `acc` f32 × n, `a` and `b` bf16 × 2n.
+    /// with the instruction's rounding and flushing; `acc` f32 × n, `a` and `b` bf16 × 2n; n is 4,
+    /// 8 or 16.
     /// Emitted only where the target has it.
-    DotBf16 { acc: ValueId, a: ValueId, b: ValueId },
+    DotBf16 {
+        acc: ValueId,
+        a: ValueId,
+        b: ValueId,
+    },
 }
 
 /// Instruction-set facts that lowering and emitters need.
@@ -277,15 +299,15 @@ impl Kernel {
                 crate::index::Atom::Size(s) => sizes.get(*s as usize).copied(),
                 _ => None,
             })?;
-            let bytes = usize::try_from(elements).ok()?.checked_mul(local.dtype.size())?;
+            let bytes = usize::try_from(elements)
+                .ok()?
+                .checked_mul(local.dtype.size())?;
             at = at.checked_add(bytes)?.checked_next_multiple_of(64)?;
         }
         Some((offsets, at))
     }
 
     pub fn function(&self, prim: Prim, ty: Ty) -> Option<&Function> {
-        self.functions
-            .iter()
-            .find(|f| f.prim == prim && f.ty == ty)
+        self.functions.iter().find(|f| f.prim == prim && f.ty == ty)
     }
 }

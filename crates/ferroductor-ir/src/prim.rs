@@ -96,13 +96,13 @@ prims! {
     Erfc "erfc" 1 false;
     Sigmoid "sigmoid" 1 false;
     Pow "pow" 2 false;
-    /// C's `fmod`.
+    /// C's `fmod`: sign of the dividend. Also integers.
     Fmod "fmod" 2 false;
     /// Python's `%` (ATen `remainder`): sign of the divisor. Also integers.
     Remainder "remainder" 2 false;
     /// ATen's `div(rounding_mode="floor")`. Also integers.
     FloorDivide "floor_divide" 2 false;
-    /// -1, 0 or 1; NaN stays (ATen `sign` gives 0 for NaN: `sgn` differs; see the lowering).
+    /// -1, 0 or 1; 0 (never -0) for zeros and NaN, like ATen's `sign` and `sgn`. Also integers.
     Sign "sign" 1 false;
 }
 

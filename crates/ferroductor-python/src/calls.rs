@@ -67,7 +67,10 @@ impl PythonCalls {
 fn used_results(program: &Program) -> std::collections::HashSet<(u32, u32)> {
     let mut used = std::collections::HashSet::new();
     for call in &program.aten {
-        call.args.iter().chain(call.kwargs.iter().map(|k| &k.1)).for_each(|a| collect(a, &mut used));
+        call.args
+            .iter()
+            .chain(call.kwargs.iter().map(|k| &k.1))
+            .for_each(|a| collect(a, &mut used));
     }
     for output in &program.outputs {
         if let ferroductor_abi::Output::Result { call, index } = output {
@@ -96,32 +99,47 @@ fn prepare(
     let py = tables.targets.py();
     let target = tables.targets.get_item(call.node as usize)?;
     if target.is_none() {
-        return Err(CompileError::new_err(format!("`{}` has no target to call", call.target)));
+        return Err(CompileError::new_err(format!(
+            "`{}` has no target to call",
+            call.target
+        )));
     }
-    let args = call.args.iter().map(|a| prepare_arg(a, tables)).collect::<PyResult<_>>()?;
+    let args = call
+        .args
+        .iter()
+        .map(|a| prepare_arg(a, tables))
+        .collect::<PyResult<_>>()?;
     let kwargs: Vec<(Py<PyString>, Prepared)> = call
         .kwargs
         .iter()
-        .map(|(name, arg)| Ok((PyString::intern(py, name).unbind(), prepare_arg(arg, tables)?)))
+        .map(|(name, arg)| {
+            Ok((
+                PyString::intern(py, name).unbind(),
+                prepare_arg(arg, tables)?,
+            ))
+        })
         .collect::<PyResult<_>>()?;
-    let fixed_kwargs = if !kwargs.is_empty() && kwargs.iter().all(|k| matches!(k.1, Prepared::Fixed(_))) {
-        let dict = PyDict::new(py);
-        for (name, arg) in &kwargs {
-            if let Prepared::Fixed(object) = arg {
-                dict.set_item(name, object)?;
+    let fixed_kwargs =
+        if !kwargs.is_empty() && kwargs.iter().all(|k| matches!(k.1, Prepared::Fixed(_))) {
+            let dict = PyDict::new(py);
+            for (name, arg) in &kwargs {
+                if let Prepared::Fixed(object) = arg {
+                    dict.set_item(name, object)?;
+                }
             }
-        }
-        Some(dict.unbind())
-    } else {
-        None
-    };
+            Some(dict.unbind())
+        } else {
+            None
+        };
     Ok(PreparedCall {
         target: target.unbind(),
         args,
         kwargs,
         fixed_kwargs,
         results: call.results.clone(),
-        kept: (0..call.results.len() as u32).map(|index| used.contains(&(at, index))).collect(),
+        kept: (0..call.results.len() as u32)
+            .map(|index| used.contains(&(at, index)))
+            .collect(),
         binds: call.binds.clone(),
         returns_list: call.returns_list,
         name: call.target.clone(),
@@ -132,7 +150,9 @@ fn prepare_arg(arg: &AtenArg, tables: &Tables<'_>) -> PyResult<Prepared> {
     let py = tables.targets.py();
     let torch = |name: &str| -> PyResult<Prepared> {
         let short = name.rsplit('.').next().unwrap_or(name);
-        Ok(Prepared::Fixed(py.import("torch")?.getattr(short)?.unbind()))
+        Ok(Prepared::Fixed(
+            py.import("torch")?.getattr(short)?.unbind(),
+        ))
     };
     Ok(match arg {
         AtenArg::None => Prepared::Fixed(py.None()),
@@ -151,18 +171,26 @@ fn prepare_arg(arg: &AtenArg, tables: &Tables<'_>) -> PyResult<Prepared> {
             let missing = || CompileError::new_err(format!("no torch.dtype has code {code}"));
             Prepared::Fixed(dtype.ok_or_else(missing)?.unbind())
         }
-        AtenArg::Device(name) => {
-            Prepared::Fixed(py.import("torch")?.getattr("device")?.call1((name,))?.unbind())
-        }
+        AtenArg::Device(name) => Prepared::Fixed(
+            py.import("torch")?
+                .getattr("device")?
+                .call1((name,))?
+                .unbind(),
+        ),
         AtenArg::Layout(name) | AtenArg::MemoryFormat(name) => torch(name)?,
         AtenArg::Object(index) => {
             Prepared::Fixed(tables.objects.get_item(*index as usize)?.unbind())
         }
         AtenArg::Opaque(index) => Prepared::Opaque(*index),
-        AtenArg::Result { call, index } => Prepared::Result { call: *call, index: *index },
+        AtenArg::Result { call, index } => Prepared::Result {
+            call: *call,
+            index: *index,
+        },
         AtenArg::List(items) => {
-            let items: Vec<Prepared> =
-                items.iter().map(|i| prepare_arg(i, tables)).collect::<PyResult<_>>()?;
+            let items: Vec<Prepared> = items
+                .iter()
+                .map(|i| prepare_arg(i, tables))
+                .collect::<PyResult<_>>()?;
             fixed_list(py, &items)?.map_or(Prepared::List(items), Prepared::Fixed)
         }
     })
@@ -196,9 +224,11 @@ fn argument<'py>(
         }
         Prepared::Int(dim) => frame.dim(*dim).into_pyobject(py)?.into_any(),
         Prepared::Opaque(index) => frame.opaque(*index).ok_or_else(missing)?.bind(py).clone(),
-        Prepared::Result { call, index } => {
-            frame.result(*call, *index).ok_or_else(missing)?.bind(py).clone()
-        }
+        Prepared::Result { call, index } => frame
+            .result(*call, *index)
+            .ok_or_else(missing)?
+            .bind(py)
+            .clone(),
         Prepared::List(items) => {
             let list = PyList::empty(py);
             for item in items {
@@ -211,8 +241,11 @@ fn argument<'py>(
 
 impl PreparedCall {
     fn run(&self, py: Python<'_>, at: u32, frame: &mut Frame<'_, PyHost>) -> PyResult<()> {
-        let args: Vec<Bound<'_, PyAny>> =
-            self.args.iter().map(|a| argument(py, a, frame)).collect::<PyResult<_>>()?;
+        let args: Vec<Bound<'_, PyAny>> = self
+            .args
+            .iter()
+            .map(|a| argument(py, a, frame))
+            .collect::<PyResult<_>>()?;
         let args = PyTuple::new(py, args)?;
         let kwargs = match &self.fixed_kwargs {
             // A copy: the operator may keep the dict it is given.
@@ -228,7 +261,11 @@ impl PreparedCall {
         };
         let result = self.target.bind(py).call(args, kwargs.as_ref())?;
         let mut leaves = Vec::new();
-        if self.returns_list { flatten(&result, &mut leaves)? } else { leaves.push(result) }
+        if self.returns_list {
+            flatten(&result, &mut leaves)?
+        } else {
+            leaves.push(result)
+        }
         if leaves.len() < self.results.len() {
             return Err(CompileError::new_err(format!(
                 "`{}` returned {} results where the graph has {}",

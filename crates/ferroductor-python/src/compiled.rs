@@ -5,6 +5,7 @@
 //! between it and the caller.
 
 use std::ffi::c_int;
+use std::time::Instant;
 
 use ferroductor_abi::Input;
 use ferroductor_driver as driver;
@@ -40,12 +41,22 @@ pub fn compile_graph(
     options: &Options,
 ) -> PyResult<CompiledGraph> {
     let host = host()?;
+    let start = Instant::now();
     let graph = crate::import::graph(data)?;
-    let compiled = targets
+    let import = driver::Stage {
+        name: "import",
+        time: start.elapsed(),
+    };
+    let mut compiled = targets
         .py()
         .detach(|| driver::compile(&graph, &options.options))
         .map_err(from_driver)?;
-    let tables = Tables { targets, objects, dtypes };
+    compiled.report.stages.insert(0, import);
+    let tables = Tables {
+        targets,
+        objects,
+        dtypes,
+    };
     let calls = PythonCalls::new(&compiled.program, &tables)?;
     let calls = TorchCalls::new(host.shim(), &compiled.program, Box::new(calls));
     let constants = compiled
@@ -54,13 +65,22 @@ pub fn compile_graph(
         .iter()
         .map(|name| match constants.get_item(name)? {
             Some(tensor) => tensor_from(&tensor, host.shim()),
-            None => Err(crate::errors::CompileError::new_err(format!("no constant {name:?}"))),
+            None => Err(crate::errors::CompileError::new_err(format!(
+                "no constant {name:?}"
+            ))),
         })
         .collect::<PyResult<_>>()?;
-    let executable =
-        Executable::new(compiled.program, compiled.kernels, Box::new(calls), constants)
-            .map_err(from_program)?;
-    Ok(CompiledGraph { executable, report: compiled.report })
+    let executable = Executable::new(
+        compiled.program,
+        compiled.kernels,
+        Box::new(calls),
+        constants,
+    )
+    .map_err(from_program)?;
+    Ok(CompiledGraph {
+        executable,
+        report: compiled.report,
+    })
 }
 
 impl CompiledGraph {
@@ -89,13 +109,16 @@ impl CompiledGraph {
                 OutputValue::None => py.None().into_bound(py),
                 OutputValue::Tensor(tensor) => tensor_to(py, tensor).map_err(to_run)?,
                 OutputValue::Value(object) => object.into_bound(py),
-                OutputValue::Size(value) => {
-                    value.into_pyobject(py).map_err(|e| to_run(e.into()))?.into_any()
-                }
+                OutputValue::Size(value) => value
+                    .into_pyobject(py)
+                    .map_err(|e| to_run(e.into()))?
+                    .into_any(),
             });
             Ok(())
         };
-        self.executable.run(host, &mut read, &mut write).map_err(from_run)
+        self.executable
+            .run(host, &mut read, &mut write)
+            .map_err(from_run)
     }
 
     fn check_count(&self, found: usize) -> PyResult<()> {
@@ -133,15 +156,20 @@ impl CompiledGraph {
         // SAFETY: the definition is static and its function has the signature that
         // METH_FASTCALL asks for; the new object keeps `slf` alive.
         unsafe {
-            let function =
-                ffi::PyCFunction_NewEx((&raw const DIRECT.0).cast_mut(), slf.as_ptr(), std::ptr::null_mut());
+            let function = ffi::PyCFunction_NewEx(
+                (&raw const DIRECT.0).cast_mut(),
+                slf.as_ptr(),
+                std::ptr::null_mut(),
+            );
             Bound::from_owned_ptr_or_err(slf.py(), function)
         }
     }
 
     #[getter]
     fn report(&self) -> GraphReport {
-        GraphReport { report: self.report.clone() }
+        GraphReport {
+            report: self.report.clone(),
+        }
     }
 
     #[getter]
@@ -162,7 +190,9 @@ unsafe impl Sync for Definition {}
 
 static DIRECT: Definition = Definition(ffi::PyMethodDef {
     ml_name: c"compiled_graph".as_ptr(),
-    ml_meth: ffi::PyMethodDefPointer { PyCFunctionFast: call_direct },
+    ml_meth: ffi::PyMethodDefPointer {
+        PyCFunctionFast: call_direct,
+    },
     ml_flags: ffi::METH_FASTCALL,
     ml_doc: c"A graph compiled by Ferroductor.".as_ptr(),
 });
@@ -193,27 +223,38 @@ unsafe extern "C" fn call_direct(
         }
         Err(_) => {
             Python::attach(|py| {
-                pyo3::exceptions::PyRuntimeError::new_err("internal error: a panic in a compiled graph")
-                    .restore(py);
+                pyo3::exceptions::PyRuntimeError::new_err(
+                    "internal error: a panic in a compiled graph",
+                )
+                .restore(py);
             });
             std::ptr::null_mut()
         }
     }
 }
 
-fn run_direct(graph: &Bound<'_, PyAny>, args: &[*mut ffi::PyObject]) -> PyResult<*mut ffi::PyObject> {
+fn run_direct(
+    graph: &Bound<'_, PyAny>,
+    args: &[*mut ffi::PyObject],
+) -> PyResult<*mut ffi::PyObject> {
     let py = graph.py();
     let graph = graph.cast::<CompiledGraph>()?.get();
     graph.check_count(args.len())?;
     let mut outputs = Vec::with_capacity(graph.executable.program().outputs.len());
-    // SAFETY: the caller keeps its arguments alive during the call.
-    let input = |at: usize| args.get(at).map(|a| unsafe { Bound::from_borrowed_ptr(py, *a) });
+    let input = |at: usize| {
+        let object = *args.get(at)?;
+        // SAFETY: the caller keeps its arguments alive during the call.
+        Some(unsafe { Bound::from_borrowed_ptr(py, object) })
+    };
     graph.run(py, &input, &mut outputs)?;
     // SAFETY: a fresh tuple of the right length, every place filled once with an own reference.
     unsafe {
-        let tuple = Bound::from_owned_ptr_or_err(py, ffi::PyTuple_New(outputs.len() as ffi::Py_ssize_t))?;
+        let tuple =
+            Bound::from_owned_ptr_or_err(py, ffi::PyTuple_New(outputs.len() as ffi::Py_ssize_t))?;
         for (at, output) in outputs.into_iter().enumerate() {
-            if ffi::PyTuple_SetItem(tuple.as_ptr(), at as ffi::Py_ssize_t, output.into_ptr()) != 0 as c_int {
+            if ffi::PyTuple_SetItem(tuple.as_ptr(), at as ffi::Py_ssize_t, output.into_ptr())
+                != 0 as c_int
+            {
                 return Err(PyErr::fetch(py));
             }
         }

@@ -65,8 +65,10 @@ pub fn tensor_to<'py>(py: Python<'py>, tensor: TorchTensor) -> PyResult<Bound<'p
 /// Before torch 2.14: handles travel as capsules in a list.
 fn tensor_from_capsule(object: &Bound<'_, PyAny>) -> PyResult<TorchTensor> {
     let py = object.py();
-    let capsules = handles_module(py)?
-        .call_method1(intern!(py, "unsafe_alloc_void_ptrs_from_tensors"), (PyList::new(py, [object])?,))?;
+    let capsules = handles_module(py)?.call_method1(
+        intern!(py, "unsafe_alloc_void_ptrs_from_tensors"),
+        (PyList::new(py, [object])?,),
+    )?;
     let capsule = capsules.get_item(0)?.cast_into::<PyCapsule>()?;
     // SAFETY: torch made the capsule around an owning handle that is ours from here; the capsule
     // has no name and no destructor.
@@ -77,7 +79,10 @@ fn tensor_to_capsule<'py>(py: Python<'py>, tensor: TorchTensor) -> PyResult<Boun
     // SAFETY: a capsule without name and destructor around a pointer that is not null; the
     // function called next takes the handle over.
     let capsule = unsafe {
-        Bound::from_owned_ptr_or_err(py, ffi::PyCapsule_New(tensor.into_handle(), std::ptr::null(), None))?
+        Bound::from_owned_ptr_or_err(
+            py,
+            ffi::PyCapsule_New(tensor.into_handle(), std::ptr::null(), None),
+        )?
     };
     handles_module(py)?
         .call_method1(
@@ -93,11 +98,16 @@ fn capsule_pointer(capsule: &Bound<'_, PyCapsule>) -> PyResult<*mut c_void> {
         let name = ffi::PyCapsule_GetName(capsule.as_ptr());
         ffi::PyCapsule_GetPointer(capsule.as_ptr(), name)
     };
-    if pointer.is_null() { Err(PyErr::fetch(capsule.py())) } else { Ok(pointer) }
+    if pointer.is_null() {
+        Err(PyErr::fetch(capsule.py()))
+    } else {
+        Ok(pointer)
+    }
 }
 
 fn handles_module(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    py.import(intern!(py, "torch._C"))?.getattr(intern!(py, "_aoti"))
+    py.import(intern!(py, "torch._C"))?
+        .getattr(intern!(py, "_aoti"))
 }
 
 /// The tensor again, by the way that torch before 2.14 needs.

@@ -11,16 +11,24 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use crate::errors::CompileError;
 
 fn malformed(what: &str, found: &Bound<'_, PyAny>) -> PyErr {
-    let shown = found.repr().map_or_else(|_| "?".to_owned(), |r| r.to_string());
-    CompileError::new_err(format!("malformed graph data: {what} expected, not {shown}"))
+    let shown = found
+        .repr()
+        .map_or_else(|_| "?".to_owned(), |r| r.to_string());
+    CompileError::new_err(format!(
+        "malformed graph data: {what} expected, not {shown}"
+    ))
 }
 
 fn field<'py>(tuple: &Bound<'py, PyTuple>, at: usize, what: &str) -> PyResult<Bound<'py, PyAny>> {
-    tuple.get_item(at).map_err(|_| malformed(what, tuple.as_any()))
+    tuple
+        .get_item(at)
+        .map_err(|_| malformed(what, tuple.as_any()))
 }
 
 fn tuple<'a, 'py>(object: &'a Bound<'py, PyAny>, what: &str) -> PyResult<&'a Bound<'py, PyTuple>> {
-    object.cast::<PyTuple>().map_err(|_| malformed(what, object))
+    object
+        .cast::<PyTuple>()
+        .map_err(|_| malformed(what, object))
 }
 
 fn list<'a, 'py>(object: &'a Bound<'py, PyAny>, what: &str) -> PyResult<&'a Bound<'py, PyList>> {
@@ -32,7 +40,9 @@ fn integer(object: &Bound<'_, PyAny>, what: &str) -> PyResult<i64> {
 }
 
 fn text(object: &Bound<'_, PyAny>, what: &str) -> PyResult<String> {
-    object.extract::<String>().map_err(|_| malformed(what, object))
+    object
+        .extract::<String>()
+        .map_err(|_| malformed(what, object))
 }
 
 /// The graph of `(name, phase, symbols, nodes)`.
@@ -49,7 +59,9 @@ pub fn graph(data: &Bound<'_, PyAny>) -> PyResult<Graph> {
             .collect::<PyResult<_>>()?,
         nodes: Vec::new(),
     };
-    let context = Context { symbols: graph.symbols.len() };
+    let context = Context {
+        symbols: graph.symbols.len(),
+    };
     for item in list(&nodes, "a list of nodes")?.iter() {
         let node = context.node(&item, graph.nodes.len())?;
         graph.nodes.push(node);
@@ -71,7 +83,11 @@ fn symbol(object: &Bound<'_, PyAny>) -> PyResult<Symbol> {
     let fields = tuple(object, "a symbol")?;
     let optional = |at| -> PyResult<Option<i64>> {
         let value = field(fields, at, "a symbol")?;
-        if value.is_none() { Ok(None) } else { integer(&value, "an integer").map(Some) }
+        if value.is_none() {
+            Ok(None)
+        } else {
+            integer(&value, "an integer").map(Some)
+        }
     };
     Ok(Symbol {
         name: text(&field(fields, 0, "a symbol")?, "a name")?,
@@ -92,7 +108,9 @@ impl Context {
         let kind = field(fields, 1, "a kind")?;
         let source = field(fields, 6, "a source")?;
         let kwargs = field(fields, 4, "a dict")?;
-        let kwargs = kwargs.cast::<PyDict>().map_err(|_| malformed("a dict", &kwargs))?;
+        let kwargs = kwargs
+            .cast::<PyDict>()
+            .map_err(|_| malformed("a dict", &kwargs))?;
         Ok(Node {
             name: text(&field(fields, 0, "a name")?, "a name")?,
             kind: match text(&kind, "a kind")?.as_str() {
@@ -109,12 +127,19 @@ impl Context {
                 .map(|(name, value)| Ok((text(&name, "a name")?, self.arg(&value, position)?)))
                 .collect::<PyResult<_>>()?,
             value: self.value(&field(fields, 5, "a value")?)?,
-            source: if source.is_none() { None } else { Some(text(&source, "a source")?) },
+            source: if source.is_none() {
+                None
+            } else {
+                Some(text(&source, "a source")?)
+            },
         })
     }
 
     fn args(&self, object: &Bound<'_, PyAny>, position: usize) -> PyResult<Vec<Arg>> {
-        list(object, "a list of arguments")?.iter().map(|a| self.arg(&a, position)).collect()
+        list(object, "a list of arguments")?
+            .iter()
+            .map(|a| self.arg(&a, position))
+            .collect()
     }
 
     fn arg(&self, object: &Bound<'_, PyAny>, position: usize) -> PyResult<Arg> {
@@ -149,7 +174,9 @@ impl Context {
         let name = |value: &Bound<'_, PyAny>| text(value, "a name");
         Ok(match tag.as_str() {
             "node" => {
-                let at = value.extract::<usize>().map_err(|_| malformed("a node", &value))?;
+                let at = value
+                    .extract::<usize>()
+                    .map_err(|_| malformed("a node", &value))?;
                 if at >= position {
                     return Err(malformed("an earlier node", tagged.as_any()));
                 }
@@ -160,7 +187,9 @@ impl Context {
             "layout" => Arg::Layout(name(&value)?),
             "memory_format" => Arg::MemoryFormat(name(&value)?),
             "object" => {
-                let at = value.extract::<usize>().map_err(|_| malformed("an object", &value))?;
+                let at = value
+                    .extract::<usize>()
+                    .map_err(|_| malformed("an object", &value))?;
                 Arg::Object(at, name(&field(tagged, 2, "a text")?)?)
             }
             _ => return Err(malformed("a tagged argument", tagged.as_any())),
@@ -172,7 +201,11 @@ impl Context {
             return Ok(Value::None);
         }
         if let Ok(items) = object.cast::<PyList>() {
-            return items.iter().map(|i| self.value(&i)).collect::<PyResult<_>>().map(Value::List);
+            return items
+                .iter()
+                .map(|i| self.value(&i))
+                .collect::<PyResult<_>>()
+                .map(Value::List);
         }
         let tagged = tuple(object, "a value")?;
         let tag = text(&field(tagged, 0, "a tag")?, "a tag")?;
@@ -211,7 +244,10 @@ impl Context {
     }
 
     fn exprs(&self, object: &Bound<'_, PyAny>) -> PyResult<Vec<IExpr>> {
-        list(object, "a list of sizes")?.iter().map(|e| self.expr(&e)).collect()
+        list(object, "a list of sizes")?
+            .iter()
+            .map(|e| self.expr(&e))
+            .collect()
     }
 
     /// An integer, `("symbol", i)` or `(operator, operand, …)`.
@@ -229,12 +265,14 @@ impl Context {
                 .map(IExpr::size)
                 .ok_or_else(|| malformed("a known symbol", object));
         }
-        let operands: Vec<IExpr> =
-            (1..fields.len()).map(|at| self.expr(&fields.get_item(at)?)).collect::<PyResult<_>>()?;
+        let operands: Vec<IExpr> = (1..fields.len())
+            .map(|at| self.expr(&fields.get_item(at)?))
+            .collect::<PyResult<_>>()?;
         let Some((first, rest)) = operands.split_first() else {
             return Err(malformed("operands", object));
         };
-        let fold = |f: fn(&IExpr, &IExpr) -> IExpr| Ok(rest.iter().fold(first.clone(), |a, b| f(&a, b)));
+        let fold =
+            |f: fn(&IExpr, &IExpr) -> IExpr| Ok(rest.iter().fold(first.clone(), |a, b| f(&a, b)));
         match tag.as_str() {
             "+" => fold(|a, b| a + b),
             "*" => fold(|a, b| a * b),
@@ -248,6 +286,8 @@ impl Context {
 }
 
 fn dtype(object: &Bound<'_, PyAny>) -> PyResult<DType> {
-    let code = object.extract::<i32>().map_err(|_| malformed("a dtype code", object))?;
+    let code = object
+        .extract::<i32>()
+        .map_err(|_| malformed("a dtype code", object))?;
     Ok(DType::from_code(code))
 }

@@ -3,6 +3,7 @@
 mod calls;
 mod compiled;
 mod convert;
+mod doctor;
 mod errors;
 mod import;
 mod report;
@@ -20,7 +21,15 @@ fn _ferroductor(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(report::known_options, module)?)?;
     module.add_function(wrap_pyfunction!(report::failed_report, module)?)?;
     module.add_function(wrap_pyfunction!(report::report_totals, module)?)?;
-    module.add_function(wrap_pyfunction!(convert::roundtrip_through_handles, module)?)?;
-    module.add("CompileError", module.py().get_type::<errors::CompileError>())?;
+    module.add_function(wrap_pyfunction!(
+        convert::roundtrip_through_handles,
+        module
+    )?)?;
+    module.add_function(wrap_pyfunction!(doctor::explain_text, module)?)?;
+    module.add_function(wrap_pyfunction!(doctor::command_line, module)?)?;
+    module.add(
+        "CompileError",
+        module.py().get_type::<errors::CompileError>(),
+    )?;
     Ok(())
 }

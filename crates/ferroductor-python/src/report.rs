@@ -133,7 +133,12 @@ pub fn failed_report(name: String, phase: &str, failure: String) -> GraphReport 
         "backward" => "backward",
         _ => "inference",
     };
-    let report = driver::GraphReport { name, phase, failure: Some(failure), ..Default::default() };
+    let report = driver::GraphReport {
+        name,
+        phase,
+        failure: Some(failure),
+        ..Default::default()
+    };
     GraphReport { report }
 }
 

@@ -110,7 +110,10 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        let block = Block { data: self.data, bytes: self.bytes };
+        let block = Block {
+            data: self.data,
+            bytes: self.bytes,
+        };
         POOL.give(block);
     }
 }
@@ -120,7 +123,9 @@ pub struct BlockPool {
     free: Mutex<Vec<Block>>,
 }
 
-static POOL: BlockPool = BlockPool { free: Mutex::new(Vec::new()) };
+static POOL: BlockPool = BlockPool {
+    free: Mutex::new(Vec::new()),
+};
 
 impl BlockPool {
     /// At least `bytes` bytes; `None` if the system has no more.
@@ -159,7 +164,9 @@ impl BlockPool {
 
     /// Bytes that are free and kept.
     pub fn kept_bytes() -> usize {
-        POOL.free.lock().map_or(0, |free| free.iter().map(|b| b.bytes).sum())
+        POOL.free
+            .lock()
+            .map_or(0, |free| free.iter().map(|b| b.bytes).sum())
     }
 
     /// Gives every free block back to the system.
@@ -187,10 +194,14 @@ mod tests {
 
     #[test]
     fn the_pool_is_bounded() {
-        let blocks: Vec<Block> = (0..KEEP_BLOCKS + 9).filter_map(|_| BlockPool::take(9000)).collect();
+        let blocks: Vec<Block> = (0..KEEP_BLOCKS + 9)
+            .filter_map(|_| BlockPool::take(9000))
+            .collect();
         drop(blocks);
         assert!(POOL.free.lock().unwrap().len() <= KEEP_BLOCKS);
-        let large: Vec<Block> = (0..3).filter_map(|_| BlockPool::take(KEEP_BYTES / 2)).collect();
+        let large: Vec<Block> = (0..3)
+            .filter_map(|_| BlockPool::take(KEEP_BYTES / 2))
+            .collect();
         drop(large);
         assert!(BlockPool::kept_bytes() <= KEEP_BYTES);
     }

@@ -3,9 +3,7 @@
 use std::any::Any;
 use std::sync::Mutex;
 
-use ferroductor_abi::{
-    Input, KernelFn, Launch, Output, Program, SizeCode, SizeEntry, Step,
-};
+use ferroductor_abi::{Input, KernelFn, Launch, Output, Program, SizeCode, SizeEntry, Step};
 
 use crate::block::BlockPool;
 use crate::frame::{Frame, State};
@@ -28,7 +26,10 @@ pub struct Kernels {
 impl Kernels {
     /// For a program without kernels.
     pub fn none() -> Kernels {
-        Kernels { functions: Vec::new(), owner: Box::new(()) }
+        Kernels {
+            functions: Vec::new(),
+            owner: Box::new(()),
+        }
     }
 }
 
@@ -82,7 +83,14 @@ impl<H: Host> Executable<H> {
             )));
         }
         let opaque = program.inputs.iter().map(opaque_count).max().unwrap_or(0);
-        Ok(Executable { program, kernels, calls, constants, opaque, states: Mutex::default() })
+        Ok(Executable {
+            program,
+            kernels,
+            calls,
+            constants,
+            opaque,
+            states: Mutex::default(),
+        })
     }
 
     pub fn program(&self) -> &Program {
@@ -118,11 +126,7 @@ impl<H: Host> Executable<H> {
         result
     }
 
-    fn start(
-        &self,
-        frame: &mut Frame<'_, H>,
-        read: &mut Read<'_, H>,
-    ) -> Result<(), RunError> {
+    fn start(&self, frame: &mut Frame<'_, H>, read: &mut Read<'_, H>) -> Result<(), RunError> {
         for (at, input) in self.program.inputs.iter().enumerate() {
             match (input, read(at, input)?) {
                 (Input::Tensor { buffer }, InputValue::Tensor(tensor)) => {
@@ -143,8 +147,9 @@ impl<H: Host> Executable<H> {
         if let Some(arena) = self.program.arena {
             let bytes = frame.dim(arena);
             let block = usize::try_from(bytes).ok().and_then(BlockPool::take);
-            frame.state.arena =
-                Some(block.ok_or_else(|| RunError::runtime(format!("out of memory: {bytes} bytes")))?);
+            frame.state.arena = Some(
+                block.ok_or_else(|| RunError::runtime(format!("out of memory: {bytes} bytes")))?,
+            );
         }
         Ok(())
     }
@@ -153,7 +158,8 @@ impl<H: Host> Executable<H> {
         for (slot, entry) in self.program.sizes.iter().enumerate() {
             let value = match entry {
                 SizeEntry::InputDim { input, dim } | SizeEntry::InputStride { input, dim } => {
-                    let Some(Input::Tensor { buffer }) = self.program.inputs.get(*input as usize) else {
+                    let Some(Input::Tensor { buffer }) = self.program.inputs.get(*input as usize)
+                    else {
                         return Err(RunError::runtime("internal error: a size of no tensor"));
                     };
                     let Some(tensor) = &frame.state.slots[buffer.0 as usize].tensor else {
@@ -165,7 +171,10 @@ impl<H: Host> Executable<H> {
                         _ => geometry.strides,
                     };
                     *dims.get(*dim as usize).ok_or_else(|| {
-                        RunError::runtime(format!("input {input} has only {} dimensions", dims.len()))
+                        RunError::runtime(format!(
+                            "input {input} has only {} dimensions",
+                            dims.len()
+                        ))
                     })?
                 }
                 SizeEntry::Code(code) => eval(code, &frame.state.sizes)?,
@@ -178,7 +187,9 @@ impl<H: Host> Executable<H> {
 
     fn check_inputs(&self, frame: &mut Frame<'_, H>) -> Result<(), RunError> {
         for input in &self.program.inputs {
-            let Input::Tensor { buffer } = input else { continue };
+            let Input::Tensor { buffer } = input else {
+                continue;
+            };
             if self.program.buffers[buffer.0 as usize].item == 0 {
                 continue;
             }
@@ -249,14 +260,14 @@ impl<H: Host> Executable<H> {
         let code = launch(frame.host, &job)?;
         frame.state.pointers = pointers;
         frame.state.arguments = sizes;
-        if code == 0 { Ok(()) } else { Err(kernel_error(step, code)) }
+        if code == 0 {
+            Ok(())
+        } else {
+            Err(kernel_error(step, code))
+        }
     }
 
-    fn outputs(
-        &self,
-        frame: &mut Frame<'_, H>,
-        write: &mut Write<'_, H>,
-    ) -> Result<(), RunError> {
+    fn outputs(&self, frame: &mut Frame<'_, H>, write: &mut Write<'_, H>) -> Result<(), RunError> {
         // All tensors first: a view is cut out of its base before the base is handed out.
         for output in &self.program.outputs {
             if let Output::Tensor(buffer) = output {
@@ -303,7 +314,8 @@ fn opaque_count(input: &Input) -> usize {
 }
 
 fn eval(code: &SizeCode, table: &[i64]) -> Result<i64, RunError> {
-    code.eval(table).ok_or_else(|| RunError::runtime("division by zero in a tensor's size"))
+    code.eval(table)
+        .ok_or_else(|| RunError::runtime("division by zero in a tensor's size"))
 }
 
 fn kernel_error(step: &Launch, code: u32) -> RunError {

@@ -22,7 +22,11 @@ pub(crate) struct Slot<T> {
 
 impl<T> Slot<T> {
     fn empty() -> Slot<T> {
-        Slot { pointer: std::ptr::null_mut(), ready: false, tensor: None }
+        Slot {
+            pointer: std::ptr::null_mut(),
+            ready: false,
+            tensor: None,
+        }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -113,7 +117,12 @@ impl<H: Host> Frame<'_, H> {
 
     /// A result of an earlier call that is no tensor.
     pub fn result(&self, call: u32, index: u32) -> Option<&H::Value> {
-        self.state.results.iter().rev().find(|r| r.0 == (call, index)).map(|r| &r.1)
+        self.state
+            .results
+            .iter()
+            .rev()
+            .find(|r| r.0 == (call, index))
+            .map(|r| &r.1)
     }
 
     /// Stores a result that is no tensor.
@@ -154,11 +163,19 @@ impl<H: Host> Frame<'_, H> {
     /// The memory of a tensor that is not of our making, which must have the geometry that the
     /// program promises. A result with other strides is copied.
     fn exact_pointer(&mut self, id: BufferId) -> Result<*mut u8, RunError> {
-        let tensor = self.state.slots[id.0 as usize].tensor.as_ref().ok_or_else(|| unset(id))?;
+        let tensor = self.state.slots[id.0 as usize]
+            .tensor
+            .as_ref()
+            .ok_or_else(|| unset(id))?;
         let geometry = self.host.geometry(tensor)?;
         let buffer = self.buffer(id);
         self.check(id, &geometry)?;
-        if !geometry.sizes.iter().zip(&buffer.sizes).all(|(size, dim)| *size == self.dim(*dim)) {
+        if !geometry
+            .sizes
+            .iter()
+            .zip(&buffer.sizes)
+            .all(|(size, dim)| *size == self.dim(*dim))
+        {
             return Err(RunError::runtime(format!(
                 "a tensor has shape {:?}, the compiled graph expects {:?}",
                 geometry.sizes,
@@ -203,7 +220,11 @@ impl<H: Host> Frame<'_, H> {
                  which expects {} dimensions and dtype code {} on the CPU",
                 geometry.sizes.len(),
                 geometry.dtype,
-                if geometry.on_cpu { "" } else { " on another device" },
+                if geometry.on_cpu {
+                    ""
+                } else {
+                    " on another device"
+                },
                 buffer.sizes.len(),
                 buffer.dtype,
             )));
@@ -218,17 +239,26 @@ impl<H: Host> Frame<'_, H> {
         let rank = buffer.sizes.len();
         let heap;
         let dims: &[i64] = if rank * 2 <= inline.len() {
-            for (to, dim) in inline.iter_mut().zip(buffer.sizes.iter().chain(&buffer.strides)) {
+            for (to, dim) in inline
+                .iter_mut()
+                .zip(buffer.sizes.iter().chain(&buffer.strides))
+            {
                 *to = self.dim(*dim);
             }
             &inline[..rank * 2]
         } else {
-            heap = buffer.sizes.iter().chain(&buffer.strides).map(|d| self.dim(*d)).collect::<Vec<_>>();
+            heap = buffer
+                .sizes
+                .iter()
+                .chain(&buffer.strides)
+                .map(|d| self.dim(*d))
+                .collect::<Vec<_>>();
             &heap
         };
         let (sizes, strides) = dims.split_at(rank);
-        let bytes = storage_bytes(sizes, strides, buffer.item)
-            .ok_or_else(|| RunError::runtime(format!("a tensor of shape {sizes:?} is too large")))?;
+        let bytes = storage_bytes(sizes, strides, buffer.item).ok_or_else(|| {
+            RunError::runtime(format!("a tensor of shape {sizes:?} is too large"))
+        })?;
         if bytes >= RECYCLE_BYTES && self.host.can_adopt() {
             let block = BlockPool::take(bytes)
                 .ok_or_else(|| RunError::runtime(format!("out of memory: {bytes} bytes")))?;
@@ -270,7 +300,9 @@ impl<H: Host> Frame<'_, H> {
             (Some(arena), Some(offset)) if offset <= arena.bytes() => {
                 Ok(arena.data().wrapping_add(offset))
             }
-            _ => Err(RunError::runtime("internal error: a buffer lies outside the arena")),
+            _ => Err(RunError::runtime(
+                "internal error: a buffer lies outside the arena",
+            )),
         }
     }
 
@@ -283,7 +315,10 @@ impl<H: Host> Frame<'_, H> {
                 self.state.slots[at].tensor = Some(tensor);
             }
         }
-        self.state.slots[at].tensor.as_ref().ok_or_else(|| unset(id))
+        self.state.slots[at]
+            .tensor
+            .as_ref()
+            .ok_or_else(|| unset(id))
     }
 
     /// `None` where finding the pointer has made the tensor.
@@ -302,11 +337,16 @@ impl<H: Host> Frame<'_, H> {
                 }
                 let (sizes, strides, offset) = {
                     let buffer = self.buffer(id);
-                    (self.dims(&buffer.sizes), self.dims(&buffer.strides), self.dim(offset))
+                    (
+                        self.dims(&buffer.sizes),
+                        self.dims(&buffer.strides),
+                        self.dim(offset),
+                    )
                 };
                 // The offset counts from the base as the program lays it out.
                 self.pointer(of)?;
-                host.view(self.tensor(of)?, &sizes, &strides, offset).map(Some)
+                host.view(self.tensor(of)?, &sizes, &strides, offset)
+                    .map(Some)
             }
             Place::Input(_) | Place::Constant(_) | Place::Aten { .. } => Err(unset(id)),
         }
@@ -332,7 +372,10 @@ impl<H: Host> Frame<'_, H> {
     pub(crate) fn set_constants(&mut self) -> Result<(), RunError> {
         for (at, buffer) in self.program.buffers.iter().enumerate() {
             if let Place::Constant(index) = buffer.place {
-                let tensor = self.constants.get(index as usize).ok_or_else(|| unset(BufferId(at as u32)))?;
+                let tensor = self
+                    .constants
+                    .get(index as usize)
+                    .ok_or_else(|| unset(BufferId(at as u32)))?;
                 self.state.slots[at].tensor = Some(self.host.share(tensor)?);
             }
         }
@@ -341,7 +384,10 @@ impl<H: Host> Frame<'_, H> {
 }
 
 fn unset(id: BufferId) -> RunError {
-    RunError::runtime(format!("internal error: buffer {} is used before it has a value", id.0))
+    RunError::runtime(format!(
+        "internal error: buffer {} is used before it has a value",
+        id.0
+    ))
 }
 
 /// Bytes from the first to the last element; `None` on overflow or a negative size.

@@ -30,8 +30,12 @@ pub trait Host: Send + Sync + Sized {
     /// Fails for a tensor without memory (sparse, fake, undefined).
     fn geometry<'t>(&self, tensor: &'t Self::Tensor) -> Result<Geometry<'t>, RunError>;
     /// A fresh tensor in host memory with undefined contents.
-    fn allocate(&self, sizes: &[i64], strides: &[i64], dtype: i32)
-    -> Result<Self::Tensor, RunError>;
+    fn allocate(
+        &self,
+        sizes: &[i64],
+        strides: &[i64],
+        dtype: i32,
+    ) -> Result<Self::Tensor, RunError>;
     /// A tensor that owns the block; `None` gives the block back where the host cannot do that.
     fn adopt(
         &self,

@@ -42,7 +42,13 @@ impl Job<'_> {
             // SAFETY: whoever made the job holds `KernelFn`'s conditions: pointers and sizes as
             // the kernel declares; scratch is aligned, private and as large as asked.
             unsafe {
-                (self.kernel)(self.pointers.as_ptr(), self.sizes.as_ptr(), scratch, begin, end)
+                (self.kernel)(
+                    self.pointers.as_ptr(),
+                    self.sizes.as_ptr(),
+                    scratch,
+                    begin,
+                    end,
+                )
             }
         })
     }
@@ -65,7 +71,9 @@ impl Share {
                 return None;
             }
             let end = begin + (left / 2).max(least).min(left);
-            match self.next.compare_exchange_weak(begin, end, Ordering::Relaxed, Ordering::Relaxed)
+            match self
+                .next
+                .compare_exchange_weak(begin, end, Ordering::Relaxed, Ordering::Relaxed)
             {
                 Ok(_) => return Some((begin, end)),
                 Err(now) => begin = now,
@@ -92,7 +100,9 @@ pub fn launch<H: Host>(host: &H, job: &Job<'_>) -> Result<u32, RunError> {
         }
     };
     if code == NO_SCRATCH {
-        return Err(RunError::runtime("out of memory: no scratch memory for a kernel"));
+        return Err(RunError::runtime(
+            "out of memory: no scratch memory for a kernel",
+        ));
     }
     Ok(code)
 }
@@ -120,7 +130,12 @@ fn launch_on<H: Host>(host: &H, job: &Job<'_>, threads: usize) -> u32 {
 fn shares(tiles: i64, threads: usize) -> Vec<Share> {
     let threads = threads as i64;
     let cut = |worker: i64| (tiles as i128 * worker as i128 / threads as i128) as i64;
-    (0..threads).map(|w| Share { next: AtomicI64::new(cut(w)), end: cut(w + 1) }).collect()
+    (0..threads)
+        .map(|w| Share {
+            next: AtomicI64::new(cut(w)),
+            end: cut(w + 1),
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -141,7 +156,10 @@ mod tests {
 
     #[test]
     fn a_share_is_taken_in_halves_down_to_the_least() {
-        let share = Share { next: AtomicI64::new(10), end: 30 };
+        let share = Share {
+            next: AtomicI64::new(10),
+            end: 30,
+        };
         let mut pieces = Vec::new();
         while let Some(piece) = share.take(4) {
             pieces.push(piece);

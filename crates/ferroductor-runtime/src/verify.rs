@@ -61,8 +61,10 @@ impl Check<'_> {
         for (at, entry) in self.program.sizes.iter().enumerate() {
             match entry {
                 SizeEntry::Input(input) => {
-                    if !matches!(self.program.inputs.get(*input as usize), Some(Input::Size { .. }))
-                    {
+                    if !matches!(
+                        self.program.inputs.get(*input as usize),
+                        Some(Input::Size { .. })
+                    ) {
                         return fail(format!("size {at} reads input {input}, which is no size"));
                     }
                 }
@@ -135,7 +137,9 @@ impl Check<'_> {
                 self.dim(*dim)?;
             }
             if buffer.sizes.len() != buffer.strides.len() {
-                return fail(format!("buffer {at} has unequal numbers of sizes and strides"));
+                return fail(format!(
+                    "buffer {at} has unequal numbers of sizes and strides"
+                ));
             }
             self.place(at, &buffer.place)?;
         }
@@ -149,7 +153,10 @@ impl Check<'_> {
         let program = self.program;
         match place {
             Place::Input(input) => {
-                if !matches!(program.inputs.get(*input as usize), Some(Input::Tensor { .. })) {
+                if !matches!(
+                    program.inputs.get(*input as usize),
+                    Some(Input::Tensor { .. })
+                ) {
                     return fail(format!("buffer {at} is input {input}, which is no tensor"));
                 }
             }
@@ -216,7 +223,10 @@ impl Check<'_> {
         for arg in call.args.iter().chain(call.kwargs.iter().map(|k| &k.1)) {
             self.arg(arg, called)?;
         }
-        call.results.iter().flatten().try_for_each(|b| self.buffer(*b))?;
+        call.results
+            .iter()
+            .flatten()
+            .try_for_each(|b| self.buffer(*b))?;
         for bind in &call.binds {
             let (slot, result) = match bind {
                 Bind::Dim { slot, result, .. } | Bind::Int { slot, result } => (*slot, *result),
@@ -252,7 +262,11 @@ impl Check<'_> {
                 Output::Tensor(buffer) => self.buffer(*buffer)?,
                 Output::Size(dim) => self.dim(*dim)?,
                 Output::Result { call, index } => {
-                    let results = self.program.aten.get(*call as usize).map_or(0, |c| c.results.len());
+                    let results = self
+                        .program
+                        .aten
+                        .get(*call as usize)
+                        .map_or(0, |c| c.results.len());
                     if *index as usize >= results {
                         return fail(format!("result {index} of call {call} does not exist"));
                     }

@@ -40,9 +40,16 @@ impl Drop for Lock {
 
 fn tensor(values: &[f32], sizes: &[i64], strides: &[i64]) -> Tensor {
     let own = Memory::Own(values.to_vec());
-    let Memory::Own(vector) = &own else { unreachable!() };
+    let Memory::Own(vector) = &own else {
+        unreachable!()
+    };
     let data = vector.as_ptr() as usize;
-    Tensor { data, _memory: Arc::new(own), sizes: sizes.to_vec(), strides: strides.to_vec() }
+    Tensor {
+        data,
+        _memory: Arc::new(own),
+        sizes: sizes.to_vec(),
+        strides: strides.to_vec(),
+    }
 }
 
 fn elements(tensor: &Tensor) -> Vec<f32> {
@@ -71,11 +78,21 @@ impl Host for VecHost {
 
     fn geometry<'t>(&self, t: &'t Tensor) -> Result<Geometry<'t>, RunError> {
         let (sizes, strides) = (&t.sizes, &t.strides);
-        Ok(Geometry { data: t.data as *mut u8, dtype: F32, sizes, strides, on_cpu: true })
+        Ok(Geometry {
+            data: t.data as *mut u8,
+            dtype: F32,
+            sizes,
+            strides,
+            on_cpu: true,
+        })
     }
 
     fn allocate(&self, sizes: &[i64], strides: &[i64], _: i32) -> Result<Tensor, RunError> {
-        let last: i64 = sizes.iter().zip(strides).map(|(s, t)| (s - 1).max(0) * t).sum();
+        let last: i64 = sizes
+            .iter()
+            .zip(strides)
+            .map(|(s, t)| (s - 1).max(0) * t)
+            .sum();
         Ok(tensor(&vec![f32::NAN; last as usize + 1], sizes, strides))
     }
 
@@ -83,21 +100,54 @@ impl Host for VecHost {
         true
     }
 
-    fn adopt(&self, block: Block, sizes: &[i64], strides: &[i64], _: i32) -> Result<Tensor, RunError> {
+    fn adopt(
+        &self,
+        block: Block,
+        sizes: &[i64],
+        strides: &[i64],
+        _: i32,
+    ) -> Result<Tensor, RunError> {
         self.adopted.fetch_add(1, Ordering::SeqCst);
         let data = block.data() as usize;
         let _memory = Arc::new(Memory::Recycled { _block: block });
-        Ok(Tensor { _memory, data, sizes: sizes.to_vec(), strides: strides.to_vec() })
+        Ok(Tensor {
+            _memory,
+            data,
+            sizes: sizes.to_vec(),
+            strides: strides.to_vec(),
+        })
     }
 
-    unsafe fn borrow(&self, data: *mut u8, sizes: &[i64], strides: &[i64], _: i32) -> Result<Tensor, RunError> {
+    unsafe fn borrow(
+        &self,
+        data: *mut u8,
+        sizes: &[i64],
+        strides: &[i64],
+        _: i32,
+    ) -> Result<Tensor, RunError> {
         let _memory = Arc::new(Memory::Foreign);
-        Ok(Tensor { _memory, data: data as usize, sizes: sizes.to_vec(), strides: strides.to_vec() })
+        Ok(Tensor {
+            _memory,
+            data: data as usize,
+            sizes: sizes.to_vec(),
+            strides: strides.to_vec(),
+        })
     }
 
-    fn view(&self, of: &Tensor, sizes: &[i64], strides: &[i64], offset: i64) -> Result<Tensor, RunError> {
+    fn view(
+        &self,
+        of: &Tensor,
+        sizes: &[i64],
+        strides: &[i64],
+        offset: i64,
+    ) -> Result<Tensor, RunError> {
         let data = of.data + offset as usize * 4;
-        Ok(Tensor { _memory: of._memory.clone(), data, sizes: sizes.to_vec(), strides: strides.to_vec() })
+        Ok(Tensor {
+            _memory: of._memory.clone(),
+            data,
+            sizes: sizes.to_vec(),
+            strides: strides.to_vec(),
+        })
     }
 
     fn share(&self, t: &Tensor) -> Result<Tensor, RunError> {
@@ -127,7 +177,10 @@ impl Host for VecHost {
     }
 
     fn suspend(&self) -> Lock {
-        assert!(!self.suspended.swap(true, Ordering::SeqCst), "suspended twice");
+        assert!(
+            !self.suspended.swap(true, Ordering::SeqCst),
+            "suspended twice"
+        );
         Lock(self.suspended.clone())
     }
 }
@@ -144,7 +197,10 @@ impl AtenCalls<VecHost> for Calls {
         true
     }
     fn call(&self, call: u32, frame: &mut Frame<'_, VecHost>) -> Result<(), RunError> {
-        assert!(!self.suspended.load(Ordering::SeqCst), "an operator without the interpreter");
+        assert!(
+            !self.suspended.load(Ordering::SeqCst),
+            "an operator without the interpreter"
+        );
         (self.bodies[call as usize])(frame)
     }
 }
@@ -169,10 +225,18 @@ unsafe extern "C" fn fail_at(_: *const *mut u8, s: *const i64, _: *mut u8, b: i6
 static SEEN: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
 /// Writes to its scratch and notes where it was.
-unsafe extern "C" fn use_scratch(_: *const *mut u8, _: *const i64, scratch: *mut u8, b: i64, e: i64) -> u32 {
+unsafe extern "C" fn use_scratch(
+    _: *const *mut u8,
+    _: *const i64,
+    scratch: *mut u8,
+    b: i64,
+    e: i64,
+) -> u32 {
     // SAFETY: the tests ask for 4096 bytes.
     unsafe { std::ptr::write_bytes(scratch, b as u8, 4096) };
-    SEEN.lock().unwrap().push(scratch as usize % 64 + (e - b) as usize);
+    SEEN.lock()
+        .unwrap()
+        .push(scratch as usize % 64 + (e - b) as usize);
     0
 }
 
@@ -181,7 +245,13 @@ fn slot(slot: u32) -> Dim {
 }
 
 fn vector(place: Place, size: Dim) -> Buffer {
-    Buffer { dtype: F32, item: 4, sizes: vec![size], strides: vec![Dim::Const(1)], place }
+    Buffer {
+        dtype: F32,
+        item: 4,
+        sizes: vec![size],
+        strides: vec![Dim::Const(1)],
+        place,
+    }
 }
 
 fn launch(kernel: u32, buffers: &[u32], tiles: Dim) -> Launch {
@@ -196,13 +266,28 @@ fn launch(kernel: u32, buffers: &[u32], tiles: Dim) -> Launch {
     }
 }
 
-fn executable(program: Program, kernels: &[KernelFn], host: &VecHost, bodies: Vec<Body>) -> Executable<VecHost> {
-    let calls = Calls { bodies, suspended: host.suspended.clone() };
-    let kernels = Kernels { functions: kernels.to_vec(), owner: Box::new(()) };
+fn executable(
+    program: Program,
+    kernels: &[KernelFn],
+    host: &VecHost,
+    bodies: Vec<Body>,
+) -> Executable<VecHost> {
+    let calls = Calls {
+        bodies,
+        suspended: host.suspended.clone(),
+    };
+    let kernels = Kernels {
+        functions: kernels.to_vec(),
+        owner: Box::new(()),
+    };
     Executable::new(program, kernels, Box::new(calls), Vec::new()).unwrap()
 }
 
-fn run(executable: &Executable<VecHost>, host: &VecHost, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
+fn run(
+    executable: &Executable<VecHost>,
+    host: &VecHost,
+    inputs: Vec<Tensor>,
+) -> Result<Vec<Tensor>, RunError> {
     let mut inputs: Vec<Option<Tensor>> = inputs.into_iter().map(Some).collect();
     let mut outputs = Vec::new();
     executable.run(
@@ -222,14 +307,25 @@ fn run(executable: &Executable<VecHost>, host: &VecHost, inputs: Vec<Tensor>) ->
 /// Input, arena, output; two kernels; the size read off the input.
 fn two_steps() -> Program {
     Program {
-        inputs: vec![Input::Tensor { buffer: BufferId(0) }],
+        inputs: vec![Input::Tensor {
+            buffer: BufferId(0),
+        }],
         sizes: vec![
             SizeEntry::InputDim { input: 0, dim: 0 },
-            SizeEntry::Code(SizeCode(vec![SizeOp::Slot(0), SizeOp::Const(4), SizeOp::Mul])),
+            SizeEntry::Code(SizeCode(vec![
+                SizeOp::Slot(0),
+                SizeOp::Const(4),
+                SizeOp::Mul,
+            ])),
         ],
         buffers: vec![
             vector(Place::Input(0), slot(0)),
-            vector(Place::Arena { offset: Dim::Const(64) }, slot(0)),
+            vector(
+                Place::Arena {
+                    offset: Dim::Const(64),
+                },
+                slot(0),
+            ),
             vector(Place::Output, slot(0)),
         ],
         steps: vec![
@@ -245,22 +341,37 @@ fn two_steps() -> Program {
 #[test]
 fn kernels_read_inputs_and_write_outputs_of_any_size() {
     for threads in [1, 3] {
-        let host = VecHost { threads, ..VecHost::default() };
+        let host = VecHost {
+            threads,
+            ..VecHost::default()
+        };
         let executable = executable(two_steps(), &[add_one], &host, Vec::new());
         for size in [0usize, 1, 7, 1000, 600_000] {
             let values: Vec<f32> = (0..size).map(|i| i as f32).collect();
-            let out = run(&executable, &host, vec![tensor(&values, &[size as i64], &[1])]).unwrap();
+            let out = run(
+                &executable,
+                &host,
+                vec![tensor(&values, &[size as i64], &[1])],
+            )
+            .unwrap();
             let expected: Vec<f32> = values.iter().map(|v| v + 2.0).collect();
             assert_eq!(elements(&out[0]), expected);
         }
-        assert_eq!(host.adopted.load(Ordering::SeqCst), 1, "only the large output is recycled");
+        assert_eq!(
+            host.adopted.load(Ordering::SeqCst),
+            1,
+            "only the large output is recycled"
+        );
     }
 }
 
 #[test]
 fn views_share_their_base() {
     let mut program = two_steps();
-    let view = Place::View { of: BufferId(2), offset: Dim::Const(2) };
+    let view = Place::View {
+        of: BufferId(2),
+        offset: Dim::Const(2),
+    };
     program.buffers.push(vector(view, Dim::Const(3)));
     program.outputs.push(Output::Tensor(BufferId(3)));
     let host = VecHost::default();
@@ -276,12 +387,19 @@ fn a_failed_check_stops_the_program_with_its_error() {
     let mut program = two_steps();
     let mut failing = launch(1, &[0], Dim::Const(100_000));
     failing.sizes = vec![Dim::Const(77_777)];
-    failing.errors =
-        vec![KernelError { kind: ErrorKind::Index, message: "index 9 is out of bounds".into() }];
+    failing.errors = vec![KernelError {
+        kind: ErrorKind::Index,
+        message: "index 9 is out of bounds".into(),
+    }];
     program.steps.insert(0, Step::Kernel(failing));
-    let host = VecHost { threads: 2, ..VecHost::default() };
+    let host = VecHost {
+        threads: 2,
+        ..VecHost::default()
+    };
     let executable = executable(program, &[add_one, fail_at], &host, Vec::new());
-    let error = run(&executable, &host, vec![tensor(&[1.0], &[1], &[1])]).err().unwrap();
+    let error = run(&executable, &host, vec![tensor(&[1.0], &[1], &[1])])
+        .err()
+        .unwrap();
     assert!(matches!(error, RunError::Index(text) if text.contains("out of bounds")));
     // The next call starts from a clean state.
     assert!(run(&executable, &host, vec![tensor(&[1.0], &[1], &[1])]).is_err());
@@ -292,11 +410,26 @@ fn every_worker_has_scratch_of_its_own() {
     let mut step = launch(0, &[], Dim::Const(1000));
     step.scratch = Dim::Const(4096);
     step.tile_ns = 1000;
-    let program = Program { steps: vec![Step::Kernel(step)], ..Program::default() };
-    let host = VecHost { threads: 4, ..VecHost::default() };
-    run(&executable(program, &[use_scratch], &host, Vec::new()), &host, Vec::new()).unwrap();
+    let program = Program {
+        steps: vec![Step::Kernel(step)],
+        ..Program::default()
+    };
+    let host = VecHost {
+        threads: 4,
+        ..VecHost::default()
+    };
+    run(
+        &executable(program, &[use_scratch], &host, Vec::new()),
+        &host,
+        Vec::new(),
+    )
+    .unwrap();
     let seen = SEEN.lock().unwrap();
-    assert_eq!(seen.iter().sum::<usize>(), 1000, "aligned, and every tile once");
+    assert_eq!(
+        seen.iter().sum::<usize>(),
+        1000,
+        "aligned, and every tile once"
+    );
 }
 
 /// One operator whose result a kernel reads.
@@ -316,7 +449,9 @@ fn operator_then_kernel() -> Program {
     });
     program.steps = vec![
         Step::Aten { call: 0 },
-        Step::Release { buffer: BufferId(0) },
+        Step::Release {
+            buffer: BufferId(0),
+        },
         Step::Kernel(launch(0, &[1, 2], slot(0))),
     ];
     program
@@ -370,7 +505,11 @@ fn malformed_programs_are_refused() {
         |p| p.steps.push(Step::Kernel(launch(0, &[9], Dim::Const(1)))),
         |p| p.steps.push(Step::Kernel(launch(0, &[0], slot(9)))),
         |p| p.steps.push(Step::Aten { call: 0 }),
-        |p| p.steps.push(Step::Release { buffer: BufferId(9) }),
+        |p| {
+            p.steps.push(Step::Release {
+                buffer: BufferId(9),
+            })
+        },
         |p| p.steps.push(Step::Sizes { begin: 1, end: 9 }),
         |p| p.outputs.push(Output::Tensor(BufferId(9))),
         |p| p.arena = None,
@@ -386,7 +525,10 @@ fn malformed_programs_are_refused() {
 
 #[test]
 fn several_threads_run_one_program() {
-    let host = VecHost { threads: 2, ..VecHost::default() };
+    let host = VecHost {
+        threads: 2,
+        ..VecHost::default()
+    };
     let executable = executable(two_steps(), &[add_one], &host, Vec::new());
     std::thread::scope(|scope| {
         for thread in 0..4 {
@@ -401,7 +543,9 @@ fn several_threads_run_one_program() {
                             host,
                             &mut |_, _| Ok(InputValue::Tensor(inputs.take().unwrap())),
                             &mut |value| {
-                                let OutputValue::Tensor(out) = value else { panic!("a tensor") };
+                                let OutputValue::Tensor(out) = value else {
+                                    panic!("a tensor")
+                                };
                                 assert_eq!(elements(&out), [start + 2.0; 64]);
                                 Ok(())
                             },

@@ -26,8 +26,16 @@ impl Flag {
         use FlagRole::*;
         matches!(
             self.role,
-            Source | PythonHeaders | TorchHeaders | CudaHeaders | IncludeDir | PreInclude | PythonLibDir
-                | TorchLibDir | LibraryDir | Sysroot
+            Source
+                | PythonHeaders
+                | TorchHeaders
+                | CudaHeaders
+                | IncludeDir
+                | PreInclude
+                | PythonLibDir
+                | TorchLibDir
+                | LibraryDir
+                | Sysroot
         )
     }
 }
@@ -61,11 +69,17 @@ impl CompileCommand {
             return None;
         }
         let flags = read_flags(rest, base_name(&words[start]).starts_with("cl"));
-        Some(Self { program: words[start].clone(), flags })
+        Some(Self {
+            program: words[start].clone(),
+            flags,
+        })
     }
 
     pub fn values(&self, role: FlagRole) -> impl Iterator<Item = &str> {
-        self.flags.iter().filter(move |f| f.role == role).filter_map(|f| f.value.as_deref())
+        self.flags
+            .iter()
+            .filter(move |f| f.role == role)
+            .filter_map(|f| f.value.as_deref())
     }
 
     pub fn has(&self, role: FlagRole) -> bool {
@@ -82,13 +96,19 @@ impl CompileCommand {
     /// The `torch` package folder the command names.
     pub fn torch_dir(&self) -> Option<&str> {
         let include = self.values(FlagRole::TorchHeaders).next()?;
-        let end = include.replace('\\', "/").to_ascii_lowercase().find("/torch/include")?;
+        let end = include
+            .replace('\\', "/")
+            .to_ascii_lowercase()
+            .find("/torch/include")?;
         include.get(..end + "/torch".len())
     }
 
     /// Words that are neither flags nor sources: parts of paths that were split at a space.
     pub fn stray_words(&self) -> impl Iterator<Item = &str> {
-        self.flags.iter().filter(|f| f.role == FlagRole::StrayWord).map(|f| f.text.as_str())
+        self.flags
+            .iter()
+            .filter(|f| f.role == FlagRole::StrayWord)
+            .map(|f| f.text.as_str())
     }
 }
 
@@ -105,11 +125,14 @@ fn base_name(path: &str) -> &str {
 }
 
 fn is_compiler(word: &str) -> bool {
-    COMPILER.as_ref().is_some_and(|r| r.is_match(base_name(word)))
+    COMPILER
+        .as_ref()
+        .is_some_and(|r| r.is_match(base_name(word)))
 }
 
 fn looks_like_flag(word: &str) -> bool {
-    (word.starts_with('-') && word.len() > 1) || (word.starts_with('/') && word.len() < 24 && role_of(word) != FlagRole::Other)
+    (word.starts_with('-') && word.len() > 1)
+        || (word.starts_with('/') && word.len() < 24 && role_of(word) != FlagRole::Other)
 }
 
 /// Words of Python's `['a', 'b']`, up to the closing bracket.
@@ -161,22 +184,46 @@ fn shell_words(text: &str) -> Vec<String> {
 }
 
 /// Flags whose value is the next word, or follows at once.
-const WITH_VALUE: &[&str] =
-    &["-isystem", "-include", "-isysroot", "--sysroot", "-iquote", "-MF", "-MT", "-D", "-U", "-I", "-L", "-o", "-x", "-ccbin", "-Xclang", "-Xpreprocessor", "/I", "/D"];
+const WITH_VALUE: &[&str] = &[
+    "-isystem",
+    "-include",
+    "-isysroot",
+    "--sysroot",
+    "-iquote",
+    "-MF",
+    "-MT",
+    "-D",
+    "-U",
+    "-I",
+    "-L",
+    "-o",
+    "-x",
+    "-ccbin",
+    "-Xclang",
+    "-Xpreprocessor",
+    "/I",
+    "/D",
+];
 
 fn read_flags(words: &[String], msvc: bool) -> Vec<Flag> {
     let mut flags = Vec::new();
     let mut index = 0;
     while let Some(word) = words.get(index) {
         index += 1;
-        let head = WITH_VALUE.iter().find(|h| word.starts_with(**h) && (msvc || !h.starts_with('/')));
+        let head = WITH_VALUE
+            .iter()
+            .find(|h| word.starts_with(**h) && (msvc || !h.starts_with('/')));
         let flag = match head {
             Some(head) if word.len() == head.len() => {
                 let value = words.get(index).cloned();
                 index += 1;
                 valued(head, value, true)
             }
-            Some(head) => valued(head, Some(word[head.len()..].trim_start_matches('=').to_owned()), false),
+            Some(head) => valued(
+                head,
+                Some(word[head.len()..].trim_start_matches('=').to_owned()),
+                false,
+            ),
             None => single(word, msvc),
         };
         flags.push(flag);
@@ -203,29 +250,55 @@ fn valued(head: &str, value: Option<String>, apart: bool) -> Flag {
 fn single(word: &str, msvc: bool) -> Flag {
     let text = word.to_owned();
     if let Some(path) = word.strip_prefix("/LIBPATH:") {
-        return Flag { text, role: library_dir_role(path), value: Some(path.to_owned()) };
+        return Flag {
+            text,
+            role: library_dir_role(path),
+            value: Some(path.to_owned()),
+        };
     }
     if let Some(path) = word.strip_prefix("/Fe").filter(|_| msvc) {
-        return Flag { text, role: FlagRole::Output, value: Some(path.to_owned()) };
+        return Flag {
+            text,
+            role: FlagRole::Output,
+            value: Some(path.to_owned()),
+        };
     }
     if let Some(name) = word.strip_prefix("-l") {
-        return Flag { text, role: role_of(word), value: Some(name.trim_start_matches(':').to_owned()) };
+        return Flag {
+            text,
+            role: role_of(word),
+            value: Some(name.trim_start_matches(':').to_owned()),
+        };
     }
     let slash_flag = msvc && word.starts_with('/') && word.matches('/').count() == 1;
     if word.starts_with('-') || slash_flag {
-        return Flag { text, role: role_of(word), value: None };
+        return Flag {
+            text,
+            role: role_of(word),
+            value: None,
+        };
     }
     let role = word_role(word);
-    Flag { text, role, value: Some(word.to_owned()) }
+    Flag {
+        text,
+        role,
+        value: Some(word.to_owned()),
+    }
 }
 
 fn word_role(word: &str) -> FlagRole {
     let lower = word.to_ascii_lowercase();
     let ends = |list: &[&str]| list.iter().any(|e| lower.ends_with(e));
-    if ends(&[".cpp", ".cc", ".cxx", ".c", ".cu", ".hpp", ".h", ".ptx", ".s"]) {
+    if ends(&[
+        ".cpp", ".cc", ".cxx", ".c", ".cu", ".hpp", ".h", ".ptx", ".s",
+    ]) {
         FlagRole::Source
     } else if lower.ends_with(".lib") {
-        if lower.starts_with("torch") || lower.starts_with("c10") { FlagRole::TorchLibrary } else { FlagRole::Library }
+        if lower.starts_with("torch") || lower.starts_with("c10") {
+            FlagRole::TorchLibrary
+        } else {
+            FlagRole::Library
+        }
     } else if ends(&[".o", ".obj", ".a", ".so"]) || lower.contains(".so.") {
         FlagRole::Library
     } else {
@@ -243,7 +316,10 @@ mod tests {
         let command = CompileCommand::find(line).expect("a command");
         assert_eq!(command.program, "g++");
         assert_eq!(command.python_version().as_deref(), Some("3.13"));
-        assert_eq!(command.torch_dir(), Some("/home/u/.local/lib/python3.13/site-packages/torch"));
+        assert_eq!(
+            command.torch_dir(),
+            Some("/home/u/.local/lib/python3.13/site-packages/torch")
+        );
         assert!(command.has(FlagRole::OpenMp));
         assert!(command.has(FlagRole::CppWrapperDefine));
         assert_eq!(command.stray_words().count(), 0);
@@ -254,7 +330,10 @@ mod tests {
         let line = "subprocess.CalledProcessError: Command '['/usr/bin/gcc', '/tmp/a b/main.c', '-O3', '-shared', '-lcuda']' returned non-zero exit status 1.";
         let command = CompileCommand::find(line).expect("a command");
         assert_eq!(command.program, "/usr/bin/gcc");
-        assert_eq!(command.values(FlagRole::Source).next(), Some("/tmp/a b/main.c"));
+        assert_eq!(
+            command.values(FlagRole::Source).next(),
+            Some("/tmp/a b/main.c")
+        );
         assert!(command.has(FlagRole::CudaLibrary));
     }
 
@@ -275,7 +354,10 @@ mod tests {
 
     #[test]
     fn prose_is_not_a_command() {
-        assert_eq!(CompileCommand::find("please install g++ with apt install g++ -y"), None);
+        assert_eq!(
+            CompileCommand::find("please install g++ with apt install g++ -y"),
+            None
+        );
         assert_eq!(CompileCommand::find("gcc"), None);
     }
 }

@@ -75,15 +75,30 @@ pub struct CxxSearch {
 }
 
 const CXX_NAMES: &[&str] = &[
-    "g++", "clang++", "c++", "g++-15", "g++-14", "g++-13", "g++-12", "g++-11", "g++-10", "clang++-20", "clang++-19",
-    "clang++-18", "clang++-17", "clang++-16", "clang++-15", "clang++-14",
+    "g++",
+    "clang++",
+    "c++",
+    "g++-15",
+    "g++-14",
+    "g++-13",
+    "g++-12",
+    "g++-11",
+    "g++-10",
+    "clang++-20",
+    "clang++-19",
+    "clang++-18",
+    "clang++-17",
+    "clang++-16",
+    "clang++-15",
+    "clang++-14",
 ];
 const CC_NAMES: &[&str] = &["gcc", "clang", "cc"];
 const MSVC_NAMES: &[&str] = &["cl", "clang-cl"];
 
 /// A program that uses the language, the standard library and the linker.
 const PROBE_SOURCE: &str = "#include <algorithm>\n#include <vector>\nextern \"C\" int ferroductor_probe(int n) {\n  std::vector<int> v(8, n);\n  return *std::max_element(v.begin(), v.end());\n}\n";
-const PROBE_SOURCE_C: &str = "#include <stdlib.h>\nint ferroductor_probe(int n) { return abs(n); }\n";
+const PROBE_SOURCE_C: &str =
+    "#include <stdlib.h>\nint ferroductor_probe(int n) { return abs(n); }\n";
 const OPENMP_SOURCE: &str = "#include <omp.h>\nextern \"C\" int ferroductor_probe(int n) {\n  int s = 0;\n#pragma omp parallel for reduction(+ : s)\n  for (int i = 0; i < n; i++) s += omp_get_num_threads() > 0;\n  return s;\n}\n";
 
 /// Finds a C++ compiler that works, `CXX` first, and the flags it accepts.
@@ -102,7 +117,11 @@ fn candidates(system: &dyn System, variable: &str, names: &[&str]) -> Vec<String
     if let Some(named) = system.env(variable).filter(|v| !v.trim().is_empty()) {
         return vec![named];
     }
-    let names = if system.platform() == Platform::Windows { MSVC_NAMES } else { names };
+    let names = if system.platform() == Platform::Windows {
+        MSVC_NAMES
+    } else {
+        names
+    };
     names.iter().map(|n| (*n).to_owned()).collect()
 }
 
@@ -115,17 +134,28 @@ fn search(system: &dyn System, names: Vec<String>, cpp: bool) -> CxxSearch {
             return CxxSearch { cxx, attempts };
         }
     }
-    CxxSearch { cxx: None, attempts }
+    CxxSearch {
+        cxx: None,
+        attempts,
+    }
 }
 
 fn try_candidate(system: &dyn System, name: &str, cpp: bool) -> (Attempt, Option<Cxx>) {
-    let mut attempt =
-        Attempt { name: name.to_owned(), path: None, version_line: String::new(), result: AttemptResult::NotFound };
+    let mut attempt = Attempt {
+        name: name.to_owned(),
+        path: None,
+        version_line: String::new(),
+        result: AttemptResult::NotFound,
+    };
     let mut launcher: Vec<String> = name.split_whitespace().map(str::to_owned).collect();
-    let Some(program) = launcher.pop() else { return (attempt, None) };
+    let Some(program) = launcher.pop() else {
+        return (attempt, None);
+    };
     // A launcher that is missing makes the whole command fail, so it is looked up too.
     let launcher_missing = launcher.first().is_some_and(|l| system.which(l).is_none());
-    let Some(path) = system.which(&program).filter(|_| !launcher_missing) else { return (attempt, None) };
+    let Some(path) = system.which(&program).filter(|_| !launcher_missing) else {
+        return (attempt, None);
+    };
     attempt.path = Some(path.clone());
     let version = version_of(system, &path);
     let text = version.combined();
@@ -162,7 +192,9 @@ fn try_candidate(system: &dyn System, name: &str, cpp: bool) -> (Attempt, Option
 fn version_of(system: &dyn System, path: &Path) -> Run {
     let program = path.to_string_lossy().into_owned();
     let msvc = program.to_ascii_lowercase().ends_with("cl.exe") || program.ends_with("/cl");
-    let command = Command::new(program).time_limit(Duration::from_secs(5)).env("LC_ALL", "C");
+    let command = Command::new(program)
+        .time_limit(Duration::from_secs(5))
+        .env("LC_ALL", "C");
     if msvc {
         // `cl` without arguments prints its banner and exits with 0.
         system.run(&command)
@@ -179,7 +211,10 @@ fn family_of(version: &str) -> CompilerFamily {
         CompilerFamily::Clang
     } else if lower.contains("microsoft") {
         CompilerFamily::Msvc
-    } else if lower.contains("gcc") || lower.contains("g++") || lower.contains("free software foundation") {
+    } else if lower.contains("gcc")
+        || lower.contains("g++")
+        || lower.contains("free software foundation")
+    {
         CompilerFamily::Gcc
     } else {
         CompilerFamily::Unknown
@@ -200,8 +235,15 @@ fn base_flags(family: CompilerFamily, cpp: bool) -> Vec<Vec<&'static str>> {
     if family == CompilerFamily::Msvc {
         return vec![vec!["/nologo", "/LD", "/O2", "/MD", "/EHsc", "/std:c++20"]];
     }
-    let standards: &[&'static str] = if cpp { &["-std=c++20", "-std=c++17"] } else { &["-std=c11"] };
-    standards.iter().map(|s| vec![*s, "-O3", "-shared", "-fPIC"]).collect()
+    let standards: &[&'static str] = if cpp {
+        &["-std=c++20", "-std=c++17"]
+    } else {
+        &["-std=c11"]
+    };
+    standards
+        .iter()
+        .map(|s| vec![*s, "-O3", "-shared", "-fPIC"])
+        .collect()
 }
 
 fn choose_flags(system: &dyn System, cxx: &mut Cxx, cpp: bool) -> Result<(), AttemptResult> {
@@ -226,14 +268,27 @@ fn add_optional_flags(system: &dyn System, cxx: &mut Cxx, cpp: bool) {
     if cxx.family == CompilerFamily::Msvc || !cpp {
         return;
     }
-    for flag in ["-march=native", "-ffp-contract=off", "-fno-math-errno"] {
+    let optional = ["-march=native", "-ffp-contract=off", "-fno-math-errno"];
+    // All at once first: each compilation costs a noticeable part of a second.
+    if build(system, cxx, PROBE_SOURCE, cpp, &optional).succeeded() {
+        cxx.flags.extend(optional.iter().map(|f| (*f).to_owned()));
+        return add_openmp_flags(system, cxx);
+    }
+    for flag in optional {
         if build(system, cxx, PROBE_SOURCE, cpp, &[flag]).succeeded() {
             cxx.flags.push(flag.to_owned());
         }
     }
-    let openmp: &[&str] =
-        if cxx.family == CompilerFamily::AppleClang { &["-Xclang", "-fopenmp", "-lomp"] } else { &["-fopenmp"] };
-    if build(system, cxx, OPENMP_SOURCE, cpp, openmp).succeeded() {
+    add_openmp_flags(system, cxx);
+}
+
+fn add_openmp_flags(system: &dyn System, cxx: &mut Cxx) {
+    let openmp: &[&str] = if cxx.family == CompilerFamily::AppleClang {
+        &["-Xclang", "-fopenmp", "-lomp"]
+    } else {
+        &["-fopenmp"]
+    };
+    if build(system, cxx, OPENMP_SOURCE, true, openmp).succeeded() {
         cxx.openmp_flags = openmp.iter().map(|f| (*f).to_owned()).collect();
     }
 }
@@ -254,13 +309,21 @@ fn build(system: &dyn System, cxx: &Cxx, source: &str, cpp: bool, extra: &[&str]
     let run = match system.write(&file, source.as_bytes()) {
         Ok(()) => {
             let library = dir.join("probe.so").to_string_lossy().into_owned();
-            let mut command = cxx.command().arg(file.to_string_lossy()).args(extra.iter().copied());
+            let mut command = cxx
+                .command()
+                .arg(file.to_string_lossy())
+                .args(extra.iter().copied());
             command = if cxx.family == CompilerFamily::Msvc {
                 command.arg(format!("/Fe{library}"))
             } else {
                 command.arg("-o").arg(library)
             };
-            system.run(&command.env("LC_ALL", "C").cwd(dir.clone()).time_limit(Duration::from_secs(30)))
+            system.run(
+                &command
+                    .env("LC_ALL", "C")
+                    .cwd(dir.clone())
+                    .time_limit(Duration::from_secs(30)),
+            )
         }
         Err(error) => failed(format!("cannot write {}: {error}", file.display())),
     };
@@ -278,10 +341,13 @@ mod tests {
     use super::*;
     use crate::fake::{FakeSystem, ends, exits};
 
-    const GCC: &str = "g++ (Debian 12.2.0-14) 12.2.0\nCopyright (C) 2022 Free Software Foundation, Inc.";
+    const GCC: &str =
+        "g++ (Debian 12.2.0-14) 12.2.0\nCopyright (C) 2022 Free Software Foundation, Inc.";
 
     fn gcc_machine() -> FakeSystem {
-        FakeSystem::default().with_program("/usr/bin/g++").with_script("g++", "--version", exits(0, GCC, ""))
+        FakeSystem::default()
+            .with_program("/usr/bin/g++")
+            .with_script("g++", "--version", exits(0, GCC, ""))
     }
 
     #[test]
@@ -296,9 +362,19 @@ mod tests {
 
     #[test]
     fn an_old_compiler_gets_the_older_standard() {
-        let refusal = exits(1, "", "error: unrecognized command line option '-std=c++20'");
+        let refusal = exits(
+            1,
+            "",
+            "error: unrecognized command line option '-std=c++20'",
+        );
         let search = find_cxx(&gcc_machine().with_script("g++", "-std=c++20", refusal));
-        assert!(search.cxx.expect("a compiler").flags.contains(&"-std=c++17".to_owned()));
+        assert!(
+            search
+                .cxx
+                .expect("a compiler")
+                .flags
+                .contains(&"-std=c++17".to_owned())
+        );
     }
 
     #[test]
@@ -306,8 +382,14 @@ mod tests {
         let broken = exits(1, "", "fatal error: algorithm: No such file or directory");
         let search = find_cxx(&gcc_machine().with_script("g++", "-shared", broken));
         assert!(search.cxx.is_none());
-        assert!(matches!(&search.attempts[0].result, AttemptResult::CannotBuild(t) if t.contains("algorithm")));
-        assert!(search.attempts[1..].iter().all(|a| a.result == AttemptResult::NotFound));
+        assert!(
+            matches!(&search.attempts[0].result, AttemptResult::CannotBuild(t) if t.contains("algorithm"))
+        );
+        assert!(
+            search.attempts[1..]
+                .iter()
+                .all(|a| a.result == AttemptResult::NotFound)
+        );
     }
 
     #[test]
@@ -319,7 +401,8 @@ mod tests {
 
     #[test]
     fn a_hanging_compiler_is_reported() {
-        let search = find_cxx(&gcc_machine().with_script("g++", "--version", ends(Outcome::TimedOut, "")));
+        let search =
+            find_cxx(&gcc_machine().with_script("g++", "--version", ends(Outcome::TimedOut, "")));
         assert_eq!(search.attempts[0].result, AttemptResult::TimedOut);
     }
 

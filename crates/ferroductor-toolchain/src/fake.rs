@@ -48,7 +48,12 @@ pub fn exits(code: i32, stdout: &str, stderr: &str) -> Run {
 
 /// The result of a program that ended in any other way.
 pub fn ends(outcome: Outcome, stderr: &str) -> Run {
-    Run { outcome, stdout: String::new(), stderr: stderr.to_owned(), elapsed: Duration::from_millis(1) }
+    Run {
+        outcome,
+        stdout: String::new(),
+        stderr: stderr.to_owned(),
+        elapsed: Duration::from_millis(1),
+    }
 }
 
 impl FakeSystem {
@@ -60,7 +65,10 @@ impl FakeSystem {
             files: Mutex::default(),
             modes: BTreeMap::new(),
             spaces: BTreeMap::new(),
-            user: User { uid: Some(1000), is_root: false },
+            user: User {
+                uid: Some(1000),
+                is_root: false,
+            },
             scripts: Vec::new(),
             serial: AtomicU32::new(0),
             history: Mutex::default(),
@@ -75,7 +83,10 @@ impl FakeSystem {
 
     #[must_use]
     pub fn with_user(mut self, uid: u32) -> Self {
-        self.user = User { uid: Some(uid), is_root: uid == 0 };
+        self.user = User {
+            uid: Some(uid),
+            is_root: uid == 0,
+        };
         self
     }
 
@@ -110,17 +121,25 @@ impl FakeSystem {
     /// the last matching script wins.
     #[must_use]
     pub fn with_script(mut self, program: &str, fragment: &str, run: Run) -> Self {
-        self.scripts.push((program.to_owned(), fragment.to_owned(), run));
+        self.scripts
+            .push((program.to_owned(), fragment.to_owned(), run));
         self
     }
 
     fn scripted(&self, command: &Command) -> Option<Run> {
         let line = command.to_line();
-        let name = Path::new(&command.program).file_name()?.to_string_lossy().into_owned();
+        let name = Path::new(&command.program)
+            .file_name()?
+            .to_string_lossy()
+            .into_owned();
         let answers = |(program, fragment, _): &&Script| {
             (*program == command.program || *program == name) && line.contains(fragment.as_str())
         };
-        self.scripts.iter().rev().find(answers).map(|(_, _, run)| run.clone())
+        self.scripts
+            .iter()
+            .rev()
+            .find(answers)
+            .map(|(_, _, run)| run.clone())
     }
 
     fn write_refused(&self, path: &Path) -> Option<io::ErrorKind> {
@@ -157,26 +176,47 @@ impl System for FakeSystem {
     }
 
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-        let files = self.files.lock().map_err(|_| io::Error::other("poisoned"))?;
-        let content = files.get(path).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        let files = self
+            .files
+            .lock()
+            .map_err(|_| io::Error::other("poisoned"))?;
+        let content = files
+            .get(path)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         Ok(content.iter().take(limit).copied().collect())
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
-        let files = self.files.lock().map_err(|_| io::Error::other("poisoned"))?;
+        let files = self
+            .files
+            .lock()
+            .map_err(|_| io::Error::other("poisoned"))?;
         let mode = self.modes.get(path).copied();
         if let Some(content) = files.get(path) {
             let len = content.len() as u64;
-            return Ok(Stat { is_dir: false, mode: mode.unwrap_or(0o644), uid: Some(0), len });
+            return Ok(Stat {
+                is_dir: false,
+                mode: mode.unwrap_or(0o644),
+                uid: Some(0),
+                len,
+            });
         }
         if files.keys().any(|p| p.starts_with(path)) {
-            return Ok(Stat { is_dir: true, mode: mode.unwrap_or(0o755), uid: Some(0), len: 0 });
+            return Ok(Stat {
+                is_dir: true,
+                mode: mode.unwrap_or(0o755),
+                uid: Some(0),
+                len: 0,
+            });
         }
         Err(io::Error::from(io::ErrorKind::NotFound))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        let files = self.files.lock().map_err(|_| io::Error::other("poisoned"))?;
+        let files = self
+            .files
+            .lock()
+            .map_err(|_| io::Error::other("poisoned"))?;
         let mut entries: Vec<PathBuf> = files
             .keys()
             .filter_map(|p| p.strip_prefix(path).ok())
@@ -185,7 +225,11 @@ impl System for FakeSystem {
             .collect();
         entries.sort();
         entries.dedup();
-        if entries.is_empty() { Err(io::Error::from(io::ErrorKind::NotFound)) } else { Ok(entries) }
+        if entries.is_empty() {
+            Err(io::Error::from(io::ErrorKind::NotFound))
+        } else {
+            Ok(entries)
+        }
     }
 
     fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
@@ -214,7 +258,10 @@ impl System for FakeSystem {
         match self.scripted(command) {
             Some(run) => run,
             None if self.which(&command.program).is_some() => exits(0, "", ""),
-            None => ends(Outcome::NotStarted(io::ErrorKind::NotFound), "No such file or directory"),
+            None => ends(
+                Outcome::NotStarted(io::ErrorKind::NotFound),
+                "No such file or directory",
+            ),
         }
     }
 
@@ -222,7 +269,10 @@ impl System for FakeSystem {
         if let Some(kind) = self.write_refused(path) {
             return Err(io::Error::from(kind));
         }
-        let mut files = self.files.lock().map_err(|_| io::Error::other("poisoned"))?;
+        let mut files = self
+            .files
+            .lock()
+            .map_err(|_| io::Error::other("poisoned"))?;
         files.insert(path.to_path_buf(), content.to_vec());
         Ok(())
     }
@@ -232,14 +282,19 @@ impl System for FakeSystem {
     }
 
     fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
-        let mut files = self.files.lock().map_err(|_| io::Error::other("poisoned"))?;
+        let mut files = self
+            .files
+            .lock()
+            .map_err(|_| io::Error::other("poisoned"))?;
         files.retain(|p, _| !p.starts_with(path));
         Ok(())
     }
 
     fn scratch_dir(&self, parent: Option<&Path>) -> io::Result<PathBuf> {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        let path = parent.unwrap_or(Path::new("/tmp")).join(format!("scratch{serial}"));
+        let path = parent
+            .unwrap_or(Path::new("/tmp"))
+            .join(format!("scratch{serial}"));
         self.create_dir_all(&path)?;
         Ok(path)
     }

@@ -107,12 +107,49 @@ impl FlagRole {
     pub const ALL: &'static [FlagRole] = {
         use FlagRole::*;
         &[
-            Source, Output, CompileOnly, PreprocessOnly, Shared, PositionIndependent, Standard, Optimize,
-            NoAssertions, DebugInfo, FramePointer, FloatSemantics, NoAutoVectorize, NativeArch, VectorIsa,
-            OpenMp, OpenMpLibrary, PythonHeaders, TorchHeaders, CudaHeaders, IncludeDir, PreInclude,
-            PythonLibDir, TorchLibDir, LibraryDir, TorchLibrary, CudaLibrary, Library, CppWrapperDefine,
-            ExtensionDefine, CpuCapabilityDefine, AbiDefine, Define, Warnings, DependencyFile, LinkerOption,
-            Sysroot, GpuArch, MsvcRuntime, MsvcExceptions, MsvcLink, StrayWord, Other,
+            Source,
+            Output,
+            CompileOnly,
+            PreprocessOnly,
+            Shared,
+            PositionIndependent,
+            Standard,
+            Optimize,
+            NoAssertions,
+            DebugInfo,
+            FramePointer,
+            FloatSemantics,
+            NoAutoVectorize,
+            NativeArch,
+            VectorIsa,
+            OpenMp,
+            OpenMpLibrary,
+            PythonHeaders,
+            TorchHeaders,
+            CudaHeaders,
+            IncludeDir,
+            PreInclude,
+            PythonLibDir,
+            TorchLibDir,
+            LibraryDir,
+            TorchLibrary,
+            CudaLibrary,
+            Library,
+            CppWrapperDefine,
+            ExtensionDefine,
+            CpuCapabilityDefine,
+            AbiDefine,
+            Define,
+            Warnings,
+            DependencyFile,
+            LinkerOption,
+            Sysroot,
+            GpuArch,
+            MsvcRuntime,
+            MsvcExceptions,
+            MsvcLink,
+            StrayWord,
+            Other,
         ]
     };
 }
@@ -252,7 +289,9 @@ pub fn include_role(path: &str) -> FlagRole {
         FlagRole::TorchHeaders
     } else if path.contains("cuda") || path.contains("/nvidia/") {
         FlagRole::CudaHeaders
-    } else if python_version_in(&path).is_some() && path.contains("include") || path.ends_with("python/include") {
+    } else if python_version_in(&path).is_some() && path.contains("include")
+        || path.ends_with("python/include")
+    {
         FlagRole::PythonHeaders
     } else {
         FlagRole::IncludeDir
@@ -264,7 +303,10 @@ pub fn library_dir_role(path: &str) -> FlagRole {
     let path = path.replace('\\', "/").to_ascii_lowercase();
     if path.ends_with("/torch/lib") {
         FlagRole::TorchLibDir
-    } else if path.contains("python") || path.ends_with("/libs") || path.contains("/.pyenv/versions/") {
+    } else if path.contains("python")
+        || path.ends_with("/libs")
+        || path.contains("/.pyenv/versions/")
+    {
         FlagRole::PythonLibDir
     } else {
         FlagRole::LibraryDir
@@ -277,13 +319,18 @@ pub fn python_version_in(path: &str) -> Option<String> {
     let mut found = None;
     for (start, _) in lower.match_indices("python") {
         let rest = &lower[start + "python".len()..];
-        let digits: String = rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+        let digits: String = rest
+            .chars()
+            .take_while(|c| c.is_ascii_digit() || *c == '.')
+            .collect();
         let version = match digits.trim_end_matches('.').split_once('.') {
             Some(("3", minor)) => {
                 let minor = minor.split('.').next().unwrap_or_default();
                 (!minor.is_empty()).then(|| format!("3.{minor}"))
             }
-            None if digits.len() >= 2 && digits.starts_with('3') => Some(format!("3.{}", &digits[1..])),
+            None if digits.len() >= 2 && digits.starts_with('3') => {
+                Some(format!("3.{}", &digits[1..]))
+            }
             _ => None,
         };
         found = version.or(found);
@@ -297,9 +344,18 @@ mod tests {
 
     #[test]
     fn python_versions_are_read_from_paths() {
-        assert_eq!(python_version_in("/usr/include/python3.13").as_deref(), Some("3.13"));
-        assert_eq!(python_version_in("C:/Python/Python311/Include").as_deref(), Some("3.11"));
-        assert_eq!(python_version_in("/home/u/.pyenv/versions/3.11.7/include/python3.11").as_deref(), Some("3.11"));
+        assert_eq!(
+            python_version_in("/usr/include/python3.13").as_deref(),
+            Some("3.13")
+        );
+        assert_eq!(
+            python_version_in("C:/Python/Python311/Include").as_deref(),
+            Some("3.11")
+        );
+        assert_eq!(
+            python_version_in("/home/u/.pyenv/versions/3.11.7/include/python3.11").as_deref(),
+            Some("3.11")
+        );
         assert_eq!(python_version_in("/opt/pythonic/include"), None);
     }
 

@@ -93,7 +93,20 @@ static SCANNER: LazyLock<Scanner<Message>> = LazyLock::new(|| Scanner::new(TABLE
 pub static TABLE: &[Pattern<Message>] = &[
     Pattern {
         id: Message::HeaderMissing,
-        anchors: &["fatal error", "error:", "erreur fatale", "error fatal", "致命错误", "schwerwiegender fehler", "致命的エラー", "file not found", "no such file", "没有那个文件", "aucun fichier", "no existe"],
+        anchors: &[
+            "fatal error",
+            "error:",
+            "erreur fatale",
+            "error fatal",
+            "致命错误",
+            "schwerwiegender fehler",
+            "致命的エラー",
+            "file not found",
+            "no such file",
+            "没有那个文件",
+            "aucun fichier",
+            "no existe",
+        ],
         regex: r#"(?x)(?:
             (?:fatal\ error|erreur\ fatale|error\ fatal|致命错误|schwerwiegender\ Fehler|致命的エラー|(?:^|\s)error)\s*[:：]\s*
             ['‘“"«]?\s*(?P<header>[\w./+\-\\]+?\.(?:h|hh|hpp|hxx|cuh|inc)|[a-z_]{3,24})['’”"»]?
@@ -117,18 +130,36 @@ pub static TABLE: &[Pattern<Message>] = &[
     // The same message cut on either side of its telling part.
     Pattern {
         id: Message::HeaderMissing,
-        anchors: &["fatal error: ", "no such file", ".h' file not found", "erreur fatale", "error fatal"],
+        anchors: &[
+            "fatal error: ",
+            "no such file",
+            ".h' file not found",
+            "erreur fatale",
+            "error fatal",
+        ],
         regex: r#"(?x)(?:
             (?:fatal\ error|erreur\ fatale|error\ fatal)\s?:\s*['‘]?(?P<header>[\w./+\-]+\.(?:h|hh|hpp|cuh))['’]?(?:\s*:?\s*(?:N(?:o(?:\ s\w*)?)?)?|\s+(?:f\w{0,3}))?(?:\.{3}|…)?\s*$
           )"#,
-        samples: &["t.cpp:94:10: fatal error: Python.h", "t.cpp:94:10: fatal error: Python.h: No s", "t.cpp:94:10: fatal error: 'omp.h' fi"],
+        samples: &[
+            "t.cpp:94:10: fatal error: Python.h",
+            "t.cpp:94:10: fatal error: Python.h: No s",
+            "t.cpp:94:10: fatal error: 'omp.h' fi",
+        ],
         near_misses: &["fatal error: Python.h is bad", "note: include Python.h"],
     },
     Pattern {
         id: Message::HeaderMissing,
-        anchors: &[".h: no such file", ".h' file not found", ".h: 没有那个文件", ".h：没有那个文件"],
+        anchors: &[
+            ".h: no such file",
+            ".h' file not found",
+            ".h: 没有那个文件",
+            ".h：没有那个文件",
+        ],
         regex: r#"^[^'"]*?['‘]?(?P<header>[\w./+\-]+\.h)(?:\s?[:：]\s*(?:No such file|没有那个文件)|['’] file not found)"#,
-        samples: &["r: Python.h: No such file or directory", "or: 'omp.h' file not found"],
+        samples: &[
+            "r: Python.h: No such file or directory",
+            "or: 'omp.h' file not found",
+        ],
         near_misses: &["cp: cannot stat 'Python.h': No such file or directory"],
     },
     Pattern {
@@ -140,7 +171,9 @@ pub static TABLE: &[Pattern<Message>] = &[
             "c:/t/x.h(5): fatal error C1083: 无法打开包括文件: “algorithm”: No such file or directory",
             "main.c(1): fatal error C1083: Impossible d'ouvrir le fichier include : 'stddef.h'",
         ],
-        near_misses: &["fatal error C1083: Cannot open compiler generated file: 'main.obj': Permission denied"],
+        near_misses: &[
+            "fatal error C1083: Cannot open compiler generated file: 'main.obj': Permission denied",
+        ],
     },
     Pattern {
         id: Message::NoIncludePath,
@@ -158,7 +191,9 @@ pub static TABLE: &[Pattern<Message>] = &[
             "cc1plus: error: one or more PCH files were found, but they were invalid\nx.h.gch: not used because `__OPTIMIZE__' is defined",
             "note: please rebuild precompiled header '/tmp/torchinductor_me/precompiled_headers/c.h.pch'",
         ],
-        near_misses: &["-include /tmp/torchinductor_user/precompiled_headers/c6rd.h -I/usr/include"],
+        near_misses: &[
+            "-include /tmp/torchinductor_user/precompiled_headers/c6rd.h -I/usr/include",
+        ],
     },
     Pattern {
         id: Message::PrecompiledHeaderRefused,
@@ -169,7 +204,18 @@ pub static TABLE: &[Pattern<Message>] = &[
     },
     Pattern {
         id: Message::LibraryMissing,
-        anchors: &["cannot find", "can't find", "unable to find library", "找不到", "ne peut trouver", "impossible de trouver", "se puede encontrar", "kann -l", "library not found", "konnte -l"],
+        anchors: &[
+            "cannot find",
+            "can't find",
+            "unable to find library",
+            "找不到",
+            "ne peut trouver",
+            "impossible de trouver",
+            "se puede encontrar",
+            "kann -l",
+            "library not found",
+            "konnte -l",
+        ],
         regex: r#"(?:cannot find|can't find|unable to find library|找不到|ne peut(?: pas)? trouver|impossible de trouver|no se puede encontrar|kann|konnte|library not found for|library not found:)\s*:?\s*(?:-l\s?:?(?P<lib>[\w.+\-]+)|(?P<object>[SgM]?crt\w*\.o)\b)"#,
         samples: &[
             "/usr/bin/ld: cannot find -ltorch_python: No such file or directory",
@@ -181,7 +227,10 @@ pub static TABLE: &[Pattern<Message>] = &[
             "/usr/bin/ld: ne peut trouver -lcuda : Aucun fichier ou dossier de ce type",
             "/usr/bin/ld: cannot find -lm",
         ],
-        near_misses: &["RuntimeError: cannot find checkpoint", "cannot find large model"],
+        near_misses: &[
+            "RuntimeError: cannot find checkpoint",
+            "cannot find large model",
+        ],
     },
     Pattern {
         id: Message::LibraryMissing,
@@ -204,26 +253,37 @@ pub static TABLE: &[Pattern<Message>] = &[
         id: Message::LibraryMissing,
         anchors: &[".spec"],
         regex: r"cannot read spec file ['‘`]?(?P<lib>lib[a-z]+)\.spec",
-        samples: &["g++: fatal error: cannot read spec file 'libgomp.spec': No such file or directory"],
+        samples: &[
+            "g++: fatal error: cannot read spec file 'libgomp.spec': No such file or directory",
+        ],
         near_misses: &["cannot read pod.spec"],
     },
     Pattern {
         id: Message::LibraryIncompatible,
         anchors: &["skipping incompatible"],
         regex: r"skipping incompatible (?P<lib>\S+) when searching",
-        samples: &["/usr/bin/ld: skipping incompatible /usr/lib32/libcuda.so when searching for -lcuda"],
+        samples: &[
+            "/usr/bin/ld: skipping incompatible /usr/lib32/libcuda.so when searching for -lcuda",
+        ],
         near_misses: &["skipping incompatible wheel"],
     },
     Pattern {
         id: Message::LibraryOutsideSysroot,
         anchors: &["cannot find /lib", "cannot find /usr", "inside /"],
         regex: r"cannot find (?P<lib>/(?:usr/)?lib\S+?\.so[\w.]*)(?: inside /\S+)?",
-        samples: &["/opt/conda/bin/ld: cannot find /lib64/libpthread.so.0 inside /opt/conda/x86_64-conda-linux-gnu/sysroot"],
+        samples: &[
+            "/opt/conda/bin/ld: cannot find /lib64/libpthread.so.0 inside /opt/conda/x86_64-conda-linux-gnu/sysroot",
+        ],
         near_misses: &["cannot find -lpthread"],
     },
     Pattern {
         id: Message::SharedObjectMissing,
-        anchors: &["cannot open shared object file", "打开共享对象文件", "library not loaded", "fichier d'objet partagé"],
+        anchors: &[
+            "cannot open shared object file",
+            "打开共享对象文件",
+            "library not loaded",
+            "fichier d'objet partagé",
+        ],
         regex: r"(?:(?P<lib>[\w.+\-]+\.so[\w.]*)\s?[:：]\s*(?:cannot open shared object file|(?:无法|不能)打开共享对象文件|impossible d'ouvrir le fichier d'objet)|Library not loaded: (?P<path>\S+))",
         samples: &[
             "OSError: libgomp.so.1: cannot open shared object file: No such file or directory",
@@ -235,19 +295,28 @@ pub static TABLE: &[Pattern<Message>] = &[
         id: Message::SymbolVersionMissing,
         anchors: &["GLIBC", "CXXABI", "GOMP_"],
         regex: r#"(?:(?P<lib>[\w./+~*\-]*lib[\w+]+\.so[\w.]*)\s?[:：]\s*)?version [`'‘"]?(?P<version>(?:GLIBCXX|GLIBC|CXXABI|GOMP)_[\d.]+)['’"`]? not found(?: \(required by (?P<by>[^)\s]+))?"#,
-        samples: &["ImportError: /opt/conda/lib/libstdc++.so.6: version `GLIBCXX_3.4.32' not found (required by /root/.cache/torch_extensions/x.so)"],
+        samples: &[
+            "ImportError: /opt/conda/lib/libstdc++.so.6: version `GLIBCXX_3.4.32' not found (required by /root/.cache/torch_extensions/x.so)",
+        ],
         near_misses: &["strings libstdc++.so.6 | grep GLIBCXX_3.4.30"],
     },
     Pattern {
         id: Message::UndefinedSymbol,
         anchors: &["undefined symbol", "symbol not found"],
         regex: r"(?:(?P<object>\S+\.(?:so|pyd|dylib)[\w.]*)\s?:\s*)?(?:undefined symbol: |[Ss]ymbol not found(?: in flat namespace)?[: ]*'?)(?P<symbol>[\w$@.]+)",
-        samples: &["ImportError: /tmp/x/fused.so: undefined symbol: _ZN3c105ErrorC2ENS_14SourceLocationESs"],
+        samples: &[
+            "ImportError: /tmp/x/fused.so: undefined symbol: _ZN3c105ErrorC2ENS_14SourceLocationESs",
+        ],
         near_misses: &["undefined symbols for architecture arm64:"],
     },
     Pattern {
         id: Message::UndefinedReference,
-        anchors: &["undefined reference", "未定义的引用", "référence indéfinie", "sin definir"],
+        anchors: &[
+            "undefined reference",
+            "未定义的引用",
+            "référence indéfinie",
+            "sin definir",
+        ],
         regex: r#"(?:undefined reference to |référence indéfinie (?:vers|à) |referencia a |对)[`'‘«"]\s?(?P<symbol>[^'’»"]{1,200})"#,
         samples: &["libgomp-52f2.so.1: undefined reference to `clock_gettime@GLIBC_2.17'"],
         near_misses: &["undefined reference in your bibliography"],
@@ -256,7 +325,9 @@ pub static TABLE: &[Pattern<Message>] = &[
         id: Message::MapSegmentFailed,
         anchors: &["failed to map segment"],
         regex: r"(?:(?P<path>\S+\.(?:so|pyd)[\w.]*)\s?:\s*)?failed to map segment",
-        samples: &["OSError: /tmp/torchinductor_u/ai/c.main.so: failed to map segment from shared object"],
+        samples: &[
+            "OSError: /tmp/torchinductor_u/ai/c.main.so: failed to map segment from shared object",
+        ],
         near_misses: &["failed to map memory segment of 3 GB"],
     },
     Pattern {
@@ -275,7 +346,15 @@ pub static TABLE: &[Pattern<Message>] = &[
     },
     Pattern {
         id: Message::ProgramMissing,
-        anchors: &["not found", "command failed", "unable to execute", "failed: no such", "is not recognized", "could be found", "no acceptable c"],
+        anchors: &[
+            "not found",
+            "command failed",
+            "unable to execute",
+            "failed: no such",
+            "is not recognized",
+            "could be found",
+            "no acceptable c",
+        ],
         regex: r#"(?x)(?:
             (?:^|[\s:])(?P<program>[\w./+\-]+)\s?:\s(?:command\ )?not\ found\s*$
           | command\ not\ found:\ (?P<name>[\w./+\-]+)
@@ -293,11 +372,26 @@ pub static TABLE: &[Pattern<Message>] = &[
             "'cl' is not recognized as an internal or external command,",
             "  No CMAKE_CXX_COMPILER could be found.",
         ],
-        near_misses: &["error: command 'gcc' failed with exit status 1", "pytest: 3 tests not found here"],
+        near_misses: &[
+            "error: command 'gcc' failed with exit status 1",
+            "pytest: 3 tests not found here",
+        ],
     },
     Pattern {
         id: Message::CannotExecuteTool,
-        anchors: &["cannot execute", "trying to exec", "cannot exec", "doesn't exist", "cannot find 'ld", "cannot find ‘ld", "invalid linker name", "无法执行", "impossible d'exécuter", "no se puede ejecutar", "lors de la tentative"],
+        anchors: &[
+            "cannot execute",
+            "trying to exec",
+            "cannot exec",
+            "doesn't exist",
+            "cannot find 'ld",
+            "cannot find ‘ld",
+            "invalid linker name",
+            "无法执行",
+            "impossible d'exécuter",
+            "no se puede ejecutar",
+            "lors de la tentative",
+        ],
         regex: r#"(?x)(?:
             (?:cannot\ execute|error\ trying\ to\ exec|cannot\ exec|无法执行|impossible\ d'exécuter|no\ se\ puede\ ejecutar)\s*[:`'‘“"«]*\s?(?P<tool>cc1plus|cc1|cc1obj|lto1|as|ld|collect2|lto-wrapper|cpp)\b['’”"»]?
           | Executable\ "(?P<program>[\w.\-]+)"\ doesn't\ exist
@@ -310,11 +404,24 @@ pub static TABLE: &[Pattern<Message>] = &[
             "collect2: fatal error: cannot find 'ld'",
             "clang: error: unable to execute command: Executable \"ld\" doesn't exist!",
         ],
-        near_misses: &["cannot execute binary file: Exec format error", "cannot find ld-linux in image"],
+        near_misses: &[
+            "cannot execute binary file: Exec format error",
+            "cannot find ld-linux in image",
+        ],
     },
     Pattern {
         id: Message::CompilerKilled,
-        anchors: &["killed", "virtual memory exhausted", "out of memory allocating", "C1060", "C1002", "died due to signal 9", "out of memory", "memory exhausted", "内存"],
+        anchors: &[
+            "killed",
+            "virtual memory exhausted",
+            "out of memory allocating",
+            "C1060",
+            "C1002",
+            "died due to signal 9",
+            "out of memory",
+            "memory exhausted",
+            "内存",
+        ],
         regex: r"(?x)(?:
             Killed\ (?:signal\ terminated\ program|\(program)\ ?\w*
           | (?:internal\ compiler\ error|unable\ to\ execute\ command):\ Killed
@@ -334,18 +441,48 @@ pub static TABLE: &[Pattern<Message>] = &[
             "[12.3] Out of memory: Killed process 4242 (cc1plus) total-vm:1kB",
             "collect2: fatal error: ld terminated with signal 9 [Killed]",
         ],
-        near_misses: &["torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB", "Killed", "Out of memory: Killed process 4242 (python3)"],
+        near_misses: &[
+            "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB",
+            "Killed",
+            "Out of memory: Killed process 4242 (python3)",
+        ],
     },
     Pattern {
         id: Message::InternalCompilerError,
-        anchors: &["internal compiler error", "please submit a bug report", "C1001", "内部错误", "编译器内部错误", "erreur interne du compilateur", "died due to signal 11", "frontend command failed"],
+        anchors: &[
+            "internal compiler error",
+            "please submit a bug report",
+            "C1001",
+            "内部错误",
+            "编译器内部错误",
+            "erreur interne du compilateur",
+            "died due to signal 11",
+            "frontend command failed",
+        ],
         regex: r"(?:internal compiler error: (?:[^K]|K[^i])|internal compiler error:?\s*$|erreur interne du compilateur|编译器内部错误|PLEASE submit a bug report to|\bC1001\b|'(?:cicc|ptxas|cudafe\+\+)' died due to signal 11|frontend command failed)",
-        samples: &["x.cpp:9:1: internal compiler error: in related_int_vector_mode, at stor-layout.cc:581", "PLEASE submit a bug report to https://github.com/llvm/llvm-project/issues/"],
+        samples: &[
+            "x.cpp:9:1: internal compiler error: in related_int_vector_mode, at stor-layout.cc:581",
+            "PLEASE submit a bug report to https://github.com/llvm/llvm-project/issues/",
+        ],
         near_misses: &["c++: internal compiler error: Killed (program cc1plus)"],
     },
     Pattern {
         id: Message::UnknownArchitecture,
-        anchors: &["-march", "-mcpu", "-mtune", "no such instruction", "unsupported instruction", "unrecognized command", "unknown argument", "target specific option mismatch", "feature modifier", "unsupported option '-m", "选项", "requires target feature", "selected processor does not support"],
+        anchors: &[
+            "-march",
+            "-mcpu",
+            "-mtune",
+            "no such instruction",
+            "unsupported instruction",
+            "unrecognized command",
+            "unknown argument",
+            "target specific option mismatch",
+            "feature modifier",
+            "unsupported option '-m",
+            "选项",
+            "requires target feature",
+            "selected processor does not support",
+        ],
         regex: r#"(?x)(?:
             (?:bad\ value|unknown\ value)\ .{1,60}\ for\ ['‘`]?(?P<flag>-m(?:arch|cpu|tune)=?)
           | (?:unrecognized|unknown|unsupported)\ (?:command[\ \-]line\ )?(?:option|argument)s?\s?:?\s*['‘“"`]?(?P<name>-m[a-z0-9.=+\-]+)
@@ -364,27 +501,61 @@ pub static TABLE: &[Pattern<Message>] = &[
             "clang: error: the clang compiler does not support '-march=native'",
             "cc1plus: error: invalid feature modifier in '-march=armv9-a+sme'",
         ],
-        near_misses: &["g++ x.cpp -march=native -O3", "unrecognized command line option '-std=c++20'"],
+        near_misses: &[
+            "g++ x.cpp -march=native -O3",
+            "unrecognized command line option '-std=c++20'",
+        ],
     },
     Pattern {
         id: Message::UnsupportedStandard,
         anchors: &["-std=", "/std:", "std=c++"],
         regex: r#"(?:(?:unrecognized|unknown|unsupported)\b.{0,40}?['‘“"`]?(?P<flag>[-/]std[=:](?:c|gnu)\+\+\w+)|无法识别的命令行选项\s?['‘“"`]?(?P<name>-std=\S+?)['’”]|D9002.{0,60}(?P<tool>/std:c\+\+\w+)|invalid value '(?:c|gnu)\+\+\w+' in '-std)"#,
-        samples: &["cc1plus: error: unrecognized command line option \"-std=c++17\"", "error: invalid value 'c++20' in '-std=c++20'", "g++: error: unrecognized command-line option ‘-std=c++20’; did you mean ‘-std=c++2a’?"],
-        near_misses: &["g++ -Wall -std=c++20 -shared", "error: invalid argument '-std=c++17' not allowed with 'C'"],
+        samples: &[
+            "cc1plus: error: unrecognized command line option \"-std=c++17\"",
+            "error: invalid value 'c++20' in '-std=c++20'",
+            "g++: error: unrecognized command-line option ‘-std=c++20’; did you mean ‘-std=c++2a’?",
+        ],
+        near_misses: &[
+            "g++ -Wall -std=c++20 -shared",
+            "error: invalid argument '-std=c++17' not allowed with 'C'",
+        ],
     },
     Pattern {
         id: Message::CompilerTooOld,
-        anchors: &["compatible compiler is required", "to compile pytorch", "too old version of gcc", "minimum required version", "requires at least gcc", "to compile aten", "to use pytorch", "require c++"],
+        anchors: &[
+            "compatible compiler is required",
+            "to compile pytorch",
+            "too old version of gcc",
+            "minimum required version",
+            "requires at least gcc",
+            "to compile aten",
+            "to use pytorch",
+            "require c++",
+        ],
         regex: r"(?i)C\+\+(?:14|17|20|23) or later compatible compiler is required|you need C\+\+(?:14|17|20|23) to compile|too old version of (?:GCC|clang)|installed version of \S+ \((?P<found>[\w.]+)\) is less than the minimum required|requires at least gcc|pytorch requires? C\+\+(?:17|20)",
-        samples: &["all.h:4:2: error: #error C++17 or later compatible compiler is required to use PyTorch.", "#error \"You're trying to build PyTorch with a too old version of GCC. We need GCC 9 or later.\""],
+        samples: &[
+            "all.h:4:2: error: #error C++17 or later compatible compiler is required to use PyTorch.",
+            "#error \"You're trying to build PyTorch with a too old version of GCC. We need GCC 9 or later.\"",
+        ],
         near_misses: &["RuntimeError: minimum required version of numpy is 1.20"],
     },
     Pattern {
         id: Message::NewSyntaxRejected,
-        anchors: &["expected identifier before", "[[unlikely]]", "does not name a template type", "in namespace", "has not been declared", "is not a member of", "is not a class template", "expected '[' token"],
+        anchors: &[
+            "expected identifier before",
+            "[[unlikely]]",
+            "does not name a template type",
+            "in namespace",
+            "has not been declared",
+            "is not a member of",
+            "is not a class template",
+            "expected '[' token",
+        ],
         regex: r"expected identifier before ['‘]\[['’] token|['‘]optional['’] in namespace ['‘]std['’]|['‘](?:is_same_v|optional|string_view|variant|void_t|is_convertible_v|enable_if_t|invoke_result_t|filesystem)['’] is not a (?:member|class)[^\n]{0,20}['‘]?std",
-        samples: &["x.cpp:59:10: error: expected identifier before ‘[’ token", "copy.h:43:8: error: ‘optional’ in namespace ‘std’ does not name a template type"],
+        samples: &[
+            "x.cpp:59:10: error: expected identifier before ‘[’ token",
+            "copy.h:43:8: error: ‘optional’ in namespace ‘std’ does not name a template type",
+        ],
         near_misses: &["error: 'foo' is not a member of 'mylib'"],
     },
     Pattern {
@@ -398,49 +569,85 @@ pub static TABLE: &[Pattern<Message>] = &[
         id: Message::OpenMpLoadedTwice,
         anchors: &["OMP: Error #15", "already initialized"],
         regex: r"(?:OMP: )?Error #15:? Initializing (?P<lib>\S+?),|Initializing (?P<name>lib\S*omp\S*), but found \S+ already initialized",
-        samples: &["OMP: Error #15: Initializing libomp.dylib, but found libomp.dylib already initialized."],
+        samples: &[
+            "OMP: Error #15: Initializing libomp.dylib, but found libomp.dylib already initialized.",
+        ],
         near_misses: &["logging was already initialized."],
     },
     Pattern {
         id: Message::NoSpace,
-        anchors: &["no space left", "[errno 28]", "disk quota exceeded", "[errno 122]", "设备上没有空间", "aucun espace disponible", "no queda espacio", "winerror 112"],
+        anchors: &[
+            "no space left",
+            "[errno 28]",
+            "disk quota exceeded",
+            "[errno 122]",
+            "设备上没有空间",
+            "aucun espace disponible",
+            "no queda espacio",
+            "winerror 112",
+        ],
         regex: r#"(?i)(?:\[Errno (?:28|122)\]|No space left on device|Disk quota exceeded|设备上没有空间|Aucun espace disponible|No queda espacio|WinError 112)(?:[^'"]{0,40}['"](?P<path>[^'"]+)['"])?"#,
-        samples: &["OSError: [Errno 28] No space left on device", "x.cpp: fatal error: error writing to /tmp/ccX.s: No space left on device"],
+        samples: &[
+            "OSError: [Errno 28] No space left on device",
+            "x.cpp: fatal error: error writing to /tmp/ccX.s: No space left on device",
+        ],
         near_misses: &["There is no space between the words"],
     },
     Pattern {
         id: Message::ReadOnly,
-        anchors: &["read-only file system", "[errno 30]", "只读文件系统", "système de fichiers accessible en lecture seule", "sistema de ficheros de sólo lectura"],
+        anchors: &[
+            "read-only file system",
+            "[errno 30]",
+            "只读文件系统",
+            "système de fichiers accessible en lecture seule",
+            "sistema de ficheros de sólo lectura",
+        ],
         regex: r#"(?i)(?:\[Errno 30\]|Read-only file system|只读文件系统|accessible en lecture seulement|sólo lectura)(?:[^'"]{0,60}['"](?P<path>[^'"]+)['"])?"#,
         samples: &["OSError: [Errno 30] Read-only file system: '/root/.triton'"],
         near_misses: &["the attribute is read-only"],
     },
     Pattern {
         id: Message::PermissionDenied,
-        anchors: &["permission denied", "[errno 13]", "权限不够", "permission non accordée", "permiso denegado", "operation not permitted"],
+        anchors: &[
+            "permission denied",
+            "[errno 13]",
+            "权限不够",
+            "permission non accordée",
+            "permiso denegado",
+            "operation not permitted",
+        ],
         regex: r#"(?i)(?:(?P<program>/\S+?)\s?: )?(?:\[Errno 13\] Permission denied|PermissionError|Permission denied|权限不够|Permission non accordée|Permiso denegado|\[Errno 1\] Operation not permitted)(?:[^'"]{0,40}['"](?P<path>[^'"]+)['"])?"#,
-        samples: &["PermissionError: [Errno 13] Permission denied: '/home/u/.triton/cache'", "/usr/bin/ld: cannot open output file /opt/x.so: Permission denied"],
+        samples: &[
+            "PermissionError: [Errno 13] Permission denied: '/home/u/.triton/cache'",
+            "/usr/bin/ld: cannot open output file /opt/x.so: Permission denied",
+        ],
         near_misses: &["you need permission to open the model"],
     },
     Pattern {
         id: Message::WindowsAccessDenied,
         anchors: &["[WinError 5]", "[WinError 32]", "[WinError 183]"],
         regex: r#"\[WinError (?:5|32|183)\][^'"]{0,200}(?:['"](?P<path>[^'"]+)['"](?:\s*->\s*['"](?P<target>[^'"]+))?)?"#,
-        samples: &[r"PermissionError: [WinError 5] Access is denied: 'C:\\Users\\u\\AppData\\Local\\Temp\\torchinductor_u\\triton\\0\\tmp.pid' -> 'C:\\Users\\u\\x'"],
+        samples: &[
+            r"PermissionError: [WinError 5] Access is denied: 'C:\\Users\\u\\AppData\\Local\\Temp\\torchinductor_u\\triton\\0\\tmp.pid' -> 'C:\\Users\\u\\x'",
+        ],
         near_misses: &["[WinError 2] The system cannot find the file specified"],
     },
     Pattern {
         id: Message::StaleHandle,
         anchors: &["stale file handle", "stale nfs", "[errno 116]"],
         regex: r#"(?i)(?:(?P<path>/\S+?)\s?: .{0,40})?(?:Stale (?:NFS )?file handle|\[Errno 116\])"#,
-        samples: &["ImportError: /root/.triton/cache/X/cuda_utils.so: cannot read file data: Stale file handle"],
+        samples: &[
+            "ImportError: /root/.triton/cache/X/cuda_utils.so: cannot read file data: Stale file handle",
+        ],
         near_misses: &["stale file in the cache"],
     },
     Pattern {
         id: Message::DeviceBusy,
         anchors: &["device or resource busy", "[errno 16]"],
         regex: r#"(?i)(?:Device or resource busy|\[Errno 16\])(?:[^'"]{0,20}['"](?P<path>[^'"]+)['"])?"#,
-        samples: &["OSError: [Errno 16] Device or resource busy: '/root/.triton/cache/X/.nfs0001' -> '/root/.triton/cache/X/a.so'"],
+        samples: &[
+            "OSError: [Errno 16] Device or resource busy: '/root/.triton/cache/X/.nfs0001' -> '/root/.triton/cache/X/a.so'",
+        ],
         near_misses: &["CUDA-capable device(s) is/are busy or unavailable"],
     },
     Pattern {
@@ -452,9 +659,21 @@ pub static TABLE: &[Pattern<Message>] = &[
     },
     Pattern {
         id: Message::IllegalInstruction,
-        anchors: &["illegal instruction", "SIGILL", "ILL_ILLOPN", "signal 4", "exitcode: -4", "exitcode  : -4", "0xc000001d", "illegal hardware instruction"],
+        anchors: &[
+            "illegal instruction",
+            "SIGILL",
+            "ILL_ILLOPN",
+            "signal 4",
+            "exitcode: -4",
+            "exitcode  : -4",
+            "0xc000001d",
+            "illegal hardware instruction",
+        ],
         regex: r"(?i)Illegal (?:hardware )?instruction|\bSIGILL\b|ILL_ILLOPN|exitcode\s*: -4\b|0xC000001D|(?:died with|killed by) signal 4\b",
-        samples: &["Illegal instruction (core dumped)", "exitcode  : -4 (pid: 3123)"],
+        samples: &[
+            "Illegal instruction (core dumped)",
+            "exitcode  : -4 (pid: 3123)",
+        ],
         near_misses: &["CUDA error: an illegal memory access was encountered"],
     },
     Pattern {
@@ -466,23 +685,41 @@ pub static TABLE: &[Pattern<Message>] = &[
     },
     Pattern {
         id: Message::DriverInputMissing,
-        anchors: &["no such file or directory", "linker input file", "没有那个文件"],
+        anchors: &[
+            "no such file or directory",
+            "linker input file",
+            "没有那个文件",
+        ],
         regex: r#"(?:^|[\s/])(?:[\w.\-]+-)?(?:g\+\+|gcc|c\+\+|cc|clang\+\+|clang|icpx)(?:-\d+)?\s?: (?:fatal )?(?:error|warning)\s?: (?:no such file or directory: ['"](?P<name>[^'"]+)['"]|(?P<path>[^:'"]+?)\s?: (?:No such file or directory|linker input file))"#,
-        samples: &["g++: error: Support/app/x.cpp: No such file or directory", "clang: error: no such file or directory: 'projects/cache/x.cpp'"],
+        samples: &[
+            "g++: error: Support/app/x.cpp: No such file or directory",
+            "clang: error: no such file or directory: 'projects/cache/x.cpp'",
+        ],
         near_misses: &["x.cpp:1:10: fatal error: Python.h: No such file or directory"],
     },
     Pattern {
         id: Message::PathTooLong,
-        anchors: &["WinError 206", "file name too long", "path too long", "LongPathsEnabled", "filename or extension is too long", "MAX_PATH"],
+        anchors: &[
+            "WinError 206",
+            "file name too long",
+            "path too long",
+            "LongPathsEnabled",
+            "filename or extension is too long",
+            "MAX_PATH",
+        ],
         regex: r"(?i)WinError 206|filename or extension is too long|(?:path|file ?name) (?:is )?too long|LongPathsEnabled|longer than MAX_PATH",
-        samples: &["FileNotFoundError: [WinError 206] The filename or extension is too long: 'C:\\\\x'"],
+        samples: &[
+            "FileNotFoundError: [WinError 206] The filename or extension is too long: 'C:\\\\x'",
+        ],
         near_misses: &["sequence length is longer than the specified maximum"],
     },
     Pattern {
         id: Message::UndecodableOutput,
         anchors: &["UnicodeDecodeError"],
         regex: r"UnicodeDecodeError: '(?P<name>[\w\-]+)' codec can't decode",
-        samples: &["UnicodeDecodeError: 'utf-8' codec can't decode byte 0x8e in position 0: invalid start byte"],
+        samples: &[
+            "UnicodeDecodeError: 'utf-8' codec can't decode byte 0x8e in position 0: invalid start byte",
+        ],
         near_misses: &["UnicodeEncodeError: 'charmap' codec can't encode character"],
     },
 ];
@@ -500,7 +737,8 @@ mod tests {
     fn captures_name_the_header_and_the_library() {
         let found = classify_line("a.cpp:1:10: fatal error: Python.h: No such file or directory");
         assert_eq!(found[0].get("header"), Some("Python.h"));
-        let found = classify_line("/usr/bin/ld: cannot find -l:libcuda.so.1: No such file or directory");
+        let found =
+            classify_line("/usr/bin/ld: cannot find -l:libcuda.so.1: No such file or directory");
         assert_eq!(found[0].get("lib"), Some("libcuda.so.1"));
     }
 }

@@ -5,7 +5,7 @@
 //! carries a real line it matches and a near miss it must not match, and
 //! [`check_table`] proves both.
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::Regex;
 use std::collections::BTreeMap;
 
@@ -56,8 +56,8 @@ struct Row<Id> {
 
 /// Every capture name the tables use; anything else is not reported.
 const CAPTURE_NAMES: &[&str] = &[
-    "header", "lib", "version", "by", "symbol", "object", "path", "program", "tool", "flag", "found",
-    "wanted", "name", "target", "module", "limit", "arch",
+    "header", "lib", "version", "by", "symbol", "object", "path", "program", "tool", "flag",
+    "found", "wanted", "name", "target", "module", "limit", "arch",
 ];
 
 impl<Id: Copy + PartialEq> Scanner<Id> {
@@ -68,27 +68,41 @@ impl<Id: Copy + PartialEq> Scanner<Id> {
         let mut rows_of_anchor: Vec<Vec<usize>> = Vec::new();
         let mut rows = Vec::new();
         for pattern in table {
-            let Ok(regex) = Regex::new(pattern.regex) else { continue };
+            let Ok(regex) = Regex::new(pattern.regex) else {
+                continue;
+            };
             let names = CAPTURE_NAMES
                 .iter()
                 .copied()
                 .filter(|n| regex.capture_names().flatten().any(|c| c == *n))
                 .collect();
             for &anchor in pattern.anchors {
-                let index = literals.iter().position(|l| *l == anchor).unwrap_or_else(|| {
-                    literals.push(anchor);
-                    rows_of_anchor.push(Vec::new());
-                    literals.len() - 1
-                });
+                let index = literals
+                    .iter()
+                    .position(|l| *l == anchor)
+                    .unwrap_or_else(|| {
+                        literals.push(anchor);
+                        rows_of_anchor.push(Vec::new());
+                        literals.len() - 1
+                    });
                 rows_of_anchor[index].push(rows.len());
             }
-            rows.push(Row { id: pattern.id, regex, names });
+            rows.push(Row {
+                id: pattern.id,
+                regex,
+                names,
+            });
         }
         let anchors = AhoCorasick::builder()
             .ascii_case_insensitive(true)
+            .kind(Some(AhoCorasickKind::DFA))
             .build(&literals)
             .unwrap_or_else(|_| unreachable_empty_automaton());
-        Self { anchors, rows_of_anchor, rows }
+        Self {
+            anchors,
+            rows_of_anchor,
+            rows,
+        }
     }
 
     /// Whether the line holds any literal of the table.
@@ -107,7 +121,10 @@ impl<Id: Copy + PartialEq> Scanner<Id> {
             }
         }
         candidates.sort_unstable();
-        candidates.into_iter().filter_map(|row| self.rows[row].apply(line)).collect()
+        candidates
+            .into_iter()
+            .filter_map(|row| self.rows[row].apply(line))
+            .collect()
     }
 }
 
@@ -126,7 +143,12 @@ impl<Id: Copy> Row<Id> {
             .iter()
             .filter_map(|name| found.name(name).map(|m| (*name, m.as_str().to_owned())))
             .collect();
-        Some(PatternMatch { id: self.id, start: whole.start(), end: whole.end(), captures })
+        Some(PatternMatch {
+            id: self.id,
+            start: whole.start(),
+            end: whole.end(),
+            captures,
+        })
     }
 }
 

@@ -45,7 +45,9 @@ impl System for RealSystem {
 
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
-        fs::File::open(path)?.take(limit as u64).read_to_end(&mut content)?;
+        fs::File::open(path)?
+            .take(limit as u64)
+            .read_to_end(&mut content)?;
         Ok(content)
     }
 
@@ -108,7 +110,10 @@ impl System for RealSystem {
             let nanos = std::time::SystemTime::now()
                 .duration_since(std::time::UNIX_EPOCH)
                 .map_or(0, |d| d.subsec_nanos());
-            let path = base.join(format!("ferroductor-doctor-{}-{serial}-{nanos:x}", std::process::id()));
+            let path = base.join(format!(
+                "ferroductor-doctor-{}-{serial}-{nanos:x}",
+                std::process::id()
+            ));
             match fs::create_dir(&path) {
                 Ok(()) => return Ok(path),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -122,12 +127,22 @@ impl System for RealSystem {
 #[cfg(unix)]
 fn stat_of(meta: &fs::Metadata) -> Stat {
     use std::os::unix::fs::MetadataExt;
-    Stat { is_dir: meta.is_dir(), mode: meta.mode() & 0o7777, uid: Some(meta.uid()), len: meta.len() }
+    Stat {
+        is_dir: meta.is_dir(),
+        mode: meta.mode() & 0o7777,
+        uid: Some(meta.uid()),
+        len: meta.len(),
+    }
 }
 
 #[cfg(not(unix))]
 fn stat_of(meta: &fs::Metadata) -> Stat {
-    Stat { is_dir: meta.is_dir(), mode: 0o755, uid: None, len: meta.len() }
+    Stat {
+        is_dir: meta.is_dir(),
+        mode: 0o755,
+        uid: None,
+        len: meta.len(),
+    }
 }
 
 #[cfg(unix)]
@@ -156,17 +171,27 @@ fn space_of(_path: &Path) -> io::Result<Space> {
 #[cfg(unix)]
 fn current_user() -> User {
     let uid = rustix::process::geteuid();
-    User { uid: Some(uid.as_raw()), is_root: uid.is_root() }
+    User {
+        uid: Some(uid.as_raw()),
+        is_root: uid.is_root(),
+    }
 }
 
 #[cfg(not(unix))]
 fn current_user() -> User {
-    User { uid: None, is_root: false }
+    User {
+        uid: None,
+        is_root: false,
+    }
 }
 
 fn spawn(command: &Command) -> io::Result<Child> {
     let mut child = std::process::Command::new(&command.program);
-    child.args(&command.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    child
+        .args(&command.args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     if let Some(cwd) = &command.cwd {
         child.current_dir(cwd);
     }
@@ -194,7 +219,12 @@ fn watch(mut child: Child, limit: Duration, start: Instant) -> Run {
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default()
     };
-    Run { outcome, stdout: text(stdout), stderr: text(stderr), elapsed: start.elapsed() }
+    Run {
+        outcome,
+        stdout: text(stdout),
+        stderr: text(stderr),
+        elapsed: start.elapsed(),
+    }
 }
 
 fn collect(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
@@ -235,7 +265,10 @@ fn wait(child: &mut Child, limit: Duration, start: Instant) -> Outcome {
 
 #[cfg(unix)]
 fn kill(child: &mut Child) {
-    if let Some(pid) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+    if let Some(pid) = i32::try_from(child.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+    {
         // The group may be gone already; then only the child is left to reap.
         let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
     }

@@ -213,12 +213,19 @@ pub trait System: Sync {
             return usable.then_some(path);
         }
         let separator = if windows { ';' } else { ':' };
-        let suffixes: &[&str] = if windows { &["", ".exe", ".bat", ".cmd"] } else { &[""] };
+        let suffixes: &[&str] = if windows {
+            &["", ".exe", ".bat", ".cmd"]
+        } else {
+            &[""]
+        };
         let search = self.env("PATH")?;
         for dir in search.split(separator).filter(|d| !d.is_empty()) {
             for suffix in suffixes {
                 let path = Path::new(dir).join(format!("{program}{suffix}"));
-                if self.stat(&path).is_ok_and(|s| !s.is_dir && (windows || s.is_executable())) {
+                if self
+                    .stat(&path)
+                    .is_ok_and(|s| !s.is_dir && (windows || s.is_executable()))
+                {
                     return Some(path);
                 }
             }

@@ -28,7 +28,11 @@ pub struct TorchHost<V> {
 impl<V> TorchHost<V> {
     /// Fails if torch is not loaded or too old.
     pub fn new(interpreter: Option<Interpreter>, share: fn(&V) -> V) -> Result<Self, TorchError> {
-        Ok(TorchHost { shim: Shim::get()?, interpreter, share })
+        Ok(TorchHost {
+            shim: Shim::get()?,
+            interpreter,
+            share,
+        })
     }
 
     pub fn shim(&self) -> &'static Shim {
@@ -84,12 +88,21 @@ impl<V: Send> Host for TorchHost<V> {
         // SAFETY: the handle is alive and every out pointer is valid. Sizes and strides are
         // borrowed from the tensor, which outlives the geometry and is not resized meanwhile.
         unsafe {
-            shim.check("get_data_ptr", (shim.aoti_torch_get_data_ptr)(handle, &mut data))?;
+            shim.check(
+                "get_data_ptr",
+                (shim.aoti_torch_get_data_ptr)(handle, &mut data),
+            )?;
             shim.check("get_dim", (shim.aoti_torch_get_dim)(handle, &mut rank))?;
             shim.check("get_dtype", (shim.aoti_torch_get_dtype)(handle, &mut dtype))?;
-            shim.check("get_device_type", (shim.aoti_torch_get_device_type)(handle, &mut device))?;
+            shim.check(
+                "get_device_type",
+                (shim.aoti_torch_get_device_type)(handle, &mut device),
+            )?;
             shim.check("get_sizes", (shim.aoti_torch_get_sizes)(handle, &mut sizes))?;
-            shim.check("get_strides", (shim.aoti_torch_get_strides)(handle, &mut strides))?;
+            shim.check(
+                "get_strides",
+                (shim.aoti_torch_get_strides)(handle, &mut strides),
+            )?;
             let rank = usize::try_from(rank).unwrap_or(0);
             Ok(Geometry {
                 data: data.cast(),
@@ -137,8 +150,9 @@ impl<V: Send> Host for TorchHost<V> {
         dtype: i32,
     ) -> Result<TorchTensor, RunError> {
         let shim = self.shim;
-        let from_blob =
-            shim.torch_from_blob.ok_or_else(|| RunError::from(TorchError::Missing("torch_from_blob")))?;
+        let from_blob = shim
+            .torch_from_blob
+            .ok_or_else(|| RunError::from(TorchError::Missing("torch_from_blob")))?;
         let (data, bytes) = block.into_raw();
         // SAFETY: the block is as large as the geometry needs, and the deleter owns it from here;
         // torch calls the deleter when the storage dies. No opaque metadata are given.
@@ -239,7 +253,11 @@ impl<V: Send> Host for TorchHost<V> {
         // The call also makes this thread's setting known to OpenMP.
         // SAFETY: the out pointer is valid.
         let code = unsafe { (self.shim.torch_get_num_threads)(&mut threads) };
-        if code == 0 { threads.max(1) as usize } else { 1 }
+        if code == 0 {
+            threads.max(1) as usize
+        } else {
+            1
+        }
     }
 
     fn parallel(&self, workers: usize, body: &(dyn Fn(usize) + Sync)) {

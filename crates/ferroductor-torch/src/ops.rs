@@ -20,7 +20,11 @@ pub struct TorchCalls<V: Send> {
 impl<V: Send> TorchCalls<V> {
     /// `other` makes the calls that have no C function.
     pub fn new(shim: &Shim, program: &Program, other: Box<dyn AtenCalls<TorchHost<V>>>) -> Self {
-        let native = program.aten.iter().map(|call| native(shim, program, call)).collect();
+        let native = program
+            .aten
+            .iter()
+            .map(|call| native(shim, program, call))
+            .collect();
         TorchCalls { native, other }
     }
 
@@ -99,17 +103,24 @@ fn native(shim: &Shim, program: &Program, call: &AtenCall) -> Option<Native> {
     let call = Reader { program, call };
     match call.call.target.as_str() {
         "aten.mm.default" => call.product(ProductFn::Plain(shim.aoti_torch_cpu_mm_out?, "mm"), 2),
-        "aten.bmm.default" => call.product(ProductFn::Plain(shim.aoti_torch_cpu_bmm_out?, "bmm"), 2),
+        "aten.bmm.default" => {
+            call.product(ProductFn::Plain(shim.aoti_torch_cpu_bmm_out?, "bmm"), 2)
+        }
         "aten.addmm.default" => {
             call.product(ProductFn::Added(shim.aoti_torch_cpu_addmm_out?, "addmm"), 3)
         }
-        "aten.baddbmm.default" => {
-            call.product(ProductFn::Added(shim.aoti_torch_cpu_baddbmm_out?, "baddbmm"), 3)
-        }
+        "aten.baddbmm.default" => call.product(
+            ProductFn::Added(shim.aoti_torch_cpu_baddbmm_out?, "baddbmm"),
+            3,
+        ),
         "aten.copy_.default" => call.copy(),
-        "aten.convolution.default" if shim.aoti_torch_cpu_convolution.is_some() => call.convolution(),
+        "aten.convolution.default" if shim.aoti_torch_cpu_convolution.is_some() => {
+            call.convolution()
+        }
         "aten._scaled_dot_product_flash_attention_for_cpu.default"
-            if shim.aoti_torch_cpu__scaled_dot_product_flash_attention_for_cpu.is_some() =>
+            if shim
+                .aoti_torch_cpu__scaled_dot_product_flash_attention_for_cpu
+                .is_some() =>
         {
             call.attention()
         }
@@ -165,7 +176,13 @@ impl Reader<'_> {
         match self.call.args.get(at)? {
             AtenArg::List(items) => items
                 .iter()
-                .map(|i| if let AtenArg::Int(dim) = i { Some(*dim) } else { None })
+                .map(|i| {
+                    if let AtenArg::Int(dim) = i {
+                        Some(*dim)
+                    } else {
+                        None
+                    }
+                })
                 .collect(),
             _ => None,
         }
@@ -185,7 +202,9 @@ impl Reader<'_> {
         }
         Some(Native::Product(Product {
             function,
-            operands: (0..operands).map(|at| self.plain(at)).collect::<Option<_>>()?,
+            operands: (0..operands)
+                .map(|at| self.plain(at))
+                .collect::<Option<_>>()?,
             beta: Self::number(self.kwarg("beta"), 1.0)?,
             alpha: Self::number(self.kwarg("alpha"), 1.0)?,
             result: self.result(0)?,
@@ -205,16 +224,31 @@ impl Reader<'_> {
             [Some(result)] => !self.uses(*result),
             _ => false,
         };
-        result_is_unused.then_some(Native::Copy { to, from: self.plain(1)? })
+        result_is_unused.then_some(Native::Copy {
+            to,
+            from: self.plain(1)?,
+        })
     }
 
     fn uses(&self, buffer: BufferId) -> bool {
         let program = self.program;
-        let in_call = |c: &AtenCall| c.args.iter().chain(c.kwargs.iter().map(|k| &k.1)).any(|a| mentions(a, buffer));
+        let in_call = |c: &AtenCall| {
+            c.args
+                .iter()
+                .chain(c.kwargs.iter().map(|k| &k.1))
+                .any(|a| mentions(a, buffer))
+        };
         program.aten.iter().any(in_call)
-            || program.outputs.contains(&ferroductor_abi::Output::Tensor(buffer))
-            || program.buffers.iter().any(|b| matches!(b.place, Place::View { of, .. } if of == buffer))
-            || program.steps.iter().any(|s| matches!(s, ferroductor_abi::Step::Kernel(l) if l.buffers.contains(&buffer)))
+            || program
+                .outputs
+                .contains(&ferroductor_abi::Output::Tensor(buffer))
+            || program
+                .buffers
+                .iter()
+                .any(|b| matches!(b.place, Place::View { of, .. } if of == buffer))
+            || program.steps.iter().any(
+                |s| matches!(s, ferroductor_abi::Step::Kernel(l) if l.buffers.contains(&buffer)),
+            )
     }
 
     fn convolution(&self) -> Option<Native> {
@@ -231,7 +265,11 @@ impl Reader<'_> {
             dilation: self.integers(5)?,
             transposed: Self::flag(args.get(6), false)?,
             output_padding: self.integers(7)?,
-            groups: if let AtenArg::Int(dim) = args.get(8)? { *dim } else { return None },
+            groups: if let AtenArg::Int(dim) = args.get(8)? {
+                *dim
+            } else {
+                return None;
+            },
             result: self.result(0)?,
         }))
     }
@@ -342,7 +380,10 @@ impl Convolution {
         let (input, weight) = (handle(frame, self.input)?, handle(frame, self.weight)?);
         let bias = self.bias.map(|b| handle(frame, b)).transpose()?;
         let (stride, padding) = (dims(frame, &self.stride), dims(frame, &self.padding));
-        let (dilation, extra) = (dims(frame, &self.dilation), dims(frame, &self.output_padding));
+        let (dilation, extra) = (
+            dims(frame, &self.dilation),
+            dims(frame, &self.output_padding),
+        );
         let groups = frame.dim(self.groups);
         // SAFETY: handles are alive in the frame, lists have the lengths told, an absent bias is
         // null; a new handle is stored.
@@ -375,7 +416,9 @@ impl Attention {
         let shim = frame.host().shim();
         let function = shim
             .aoti_torch_cpu__scaled_dot_product_flash_attention_for_cpu
-            .ok_or(TorchError::Missing("_scaled_dot_product_flash_attention_for_cpu"))?;
+            .ok_or(TorchError::Missing(
+                "_scaled_dot_product_flash_attention_for_cpu",
+            ))?;
         let [q, k, v] = self.operands;
         let (q, k, v) = (handle(frame, q)?, handle(frame, k)?, handle(frame, v)?);
         let mask = self.mask.map(|m| handle(frame, m)).transpose()?;

@@ -17,7 +17,10 @@ type Code = i32;
 pub enum TorchError {
     NotLoaded(String),
     Missing(&'static str),
-    Failed { function: &'static str, message: String },
+    Failed {
+        function: &'static str,
+        message: String,
+    },
 }
 
 impl fmt::Display for TorchError {
@@ -137,7 +140,9 @@ impl Library {
                 "not found".to_owned()
             } else {
                 // SAFETY: not null, so a C string.
-                unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+                unsafe { CStr::from_ptr(text) }
+                    .to_string_lossy()
+                    .into_owned()
             };
             return Err(TorchError::NotLoaded(why));
         }
@@ -168,16 +173,20 @@ impl Shim {
         if code == 0 {
             return Ok(());
         }
-        let message = self.torch_exception_get_what_without_backtrace.map_or(String::new(), |what| {
-            // SAFETY: returns null or a C string of this thread, valid until its next error.
-            let text = unsafe { what() };
-            if text.is_null() {
-                String::new()
-            } else {
-                // SAFETY: not null, so a C string.
-                unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
-            }
-        });
+        let message =
+            self.torch_exception_get_what_without_backtrace
+                .map_or(String::new(), |what| {
+                    // SAFETY: returns null or a C string of this thread, valid until its next error.
+                    let text = unsafe { what() };
+                    if text.is_null() {
+                        String::new()
+                    } else {
+                        // SAFETY: not null, so a C string.
+                        unsafe { CStr::from_ptr(text) }
+                            .to_string_lossy()
+                            .into_owned()
+                    }
+                });
         Err(TorchError::Failed { function, message })
     }
 

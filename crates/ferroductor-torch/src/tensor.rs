@@ -32,7 +32,10 @@ impl TorchTensor {
         shim.check(function, make(&mut handle))?;
         NonNull::new(handle)
             .map(|handle| TorchTensor { handle, shim })
-            .ok_or(TorchError::Failed { function, message: "no tensor was returned".into() })
+            .ok_or(TorchError::Failed {
+                function,
+                message: "no tensor was returned".into(),
+            })
     }
 
     /// Takes over an owning handle.
@@ -67,7 +70,9 @@ impl TorchTensor {
         let convert = shim.torch_tensor_from_pyobject?;
         // SAFETY: as promised by the caller; the function checks the type and returns a new handle.
         Some(unsafe {
-            TorchTensor::make(shim, "torch_tensor_from_pyobject", |out| convert(object, out))
+            TorchTensor::make(shim, "torch_tensor_from_pyobject", |out| {
+                convert(object, out)
+            })
         })
     }
 
@@ -80,7 +85,11 @@ impl TorchTensor {
         let mut object = std::ptr::null_mut();
         // SAFETY: the handle is alive; a null type asks for a plain tensor.
         let code = unsafe { convert(self.raw(), std::ptr::null_mut(), &mut object) };
-        Some(self.shim.check("torch_tensor_to_pyobject", code).map(|()| object))
+        Some(
+            self.shim
+                .check("torch_tensor_to_pyobject", code)
+                .map(|()| object),
+        )
     }
 
     /// The handle, still owned by this value.

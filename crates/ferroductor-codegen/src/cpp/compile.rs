@@ -20,7 +20,11 @@ pub enum BuildError {
     /// The compiler could not be started.
     Start { compiler: PathBuf, error: io::Error },
     /// The compiler refused, or crashed: its exit code (none after a signal) and what it printed.
-    Compiler { command: String, code: Option<i32>, output: String },
+    Compiler {
+        command: String,
+        code: Option<i32>,
+        output: String,
+    },
     /// The object could not be loaded.
     Load { path: PathBuf, message: String },
 }
@@ -32,10 +36,18 @@ impl fmt::Display for BuildError {
             BuildError::Start { compiler, error } => {
                 write!(f, "{} could not be started: {error}", compiler.display())
             }
-            BuildError::Compiler { command, code: Some(code), output } => {
+            BuildError::Compiler {
+                command,
+                code: Some(code),
+                output,
+            } => {
                 write!(f, "exit code {code} of `{command}`:\n{output}")
             }
-            BuildError::Compiler { command, code: None, output } => {
+            BuildError::Compiler {
+                command,
+                code: None,
+                output,
+            } => {
                 write!(f, "`{command}` was ended by a signal:\n{output}")
             }
             BuildError::Load { path, message } => write!(f, "{}: {message}", path.display()),
@@ -64,7 +76,12 @@ impl Loaded {
         // SAFETY: the object was compiled from the printer's text, whose exported functions all
         // have this signature, and it stays loaded for as long as the process lives. The drivers
         // exported under OpenMP have another one, but `-fopenmp` is not among the options.
-        unsafe { self.library.get::<KernelFn>(symbol.as_bytes()).ok().map(|symbol| *symbol) }
+        unsafe {
+            self.library
+                .get::<KernelFn>(symbol.as_bytes())
+                .ok()
+                .map(|symbol| *symbol)
+        }
     }
 }
 
@@ -81,15 +98,23 @@ pub fn compile(
     let object = directory.join(format!("{name}.so"));
     // Two processes may build the same object at once.
     let partial = directory.join(format!("{name}.{}.so", std::process::id()));
-    std::fs::write(&source, text)
-        .map_err(|error| BuildError::File { path: source.clone(), error })?;
+    std::fs::write(&source, text).map_err(|error| BuildError::File {
+        path: source.clone(),
+        error,
+    })?;
     let mut command = Command::new(compiler);
-    command.args(flags).arg("-shared").arg("-o").arg(&partial).arg(&source);
+    command
+        .args(flags)
+        .arg("-shared")
+        .arg("-o")
+        .arg(&partial)
+        .arg(&source);
     // Messages in the language that their readers know.
     command.env("LC_ALL", "C");
-    let result = command
-        .output()
-        .map_err(|error| BuildError::Start { compiler: compiler.to_path_buf(), error })?;
+    let result = command.output().map_err(|error| BuildError::Start {
+        compiler: compiler.to_path_buf(),
+        error,
+    })?;
     if !result.status.success() {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
@@ -100,8 +125,10 @@ pub fn compile(
             output: String::from_utf8_lossy(&printed).into_owned(),
         });
     }
-    std::fs::rename(&partial, &object)
-        .map_err(|error| BuildError::File { path: partial, error })?;
+    std::fs::rename(&partial, &object).map_err(|error| BuildError::File {
+        path: partial,
+        error,
+    })?;
     Ok(object)
 }
 
@@ -113,7 +140,9 @@ pub fn compile(
 pub unsafe fn load(object: &Path) -> Result<Loaded, BuildError> {
     // SAFETY: the printer's text has no static constructors; the caller answers for the file.
     match unsafe { libloading::Library::new(object) } {
-        Ok(library) => Ok(Loaded { library: ManuallyDrop::new(library) }),
+        Ok(library) => Ok(Loaded {
+            library: ManuallyDrop::new(library),
+        }),
         Err(error) => Err(BuildError::Load {
             path: object.to_path_buf(),
             message: error.to_string(),

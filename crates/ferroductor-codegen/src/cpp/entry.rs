@@ -9,7 +9,7 @@ use super::statements::{Writer, comment, count_function_uses, count_uses};
 use ferroductor_ir::kernel::*;
 use ferroductor_ir::verify::{self, Types, VerifyError};
 use ferroductor_ir::{Atom, DType, IExpr, Prim, text};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
 
 /// Collects kernels.
@@ -20,9 +20,37 @@ pub(super) struct Unit {
     /// Names of the printed functions, by what they compute.
     functions: HashMap<String, String>,
     text: String,
-    has_drivers: bool,
-    drivers_need_memory: bool,
+    drivers: String,
 }
+
+/// Helpers of the parallel drivers.
+const DRIVER_PRELUDE: &str = "#ifdef _OPENMP
+#include <cstdlib>
+#include <omp.h>
+
+typedef uint32_t Kernel(void *const *, const int64_t *, void *, int64_t, int64_t);
+
+static inline int64_t padded(int64_t bytes) {
+  return (bytes + 63) / 64 * 64;
+}
+
+// Runs every tile on OpenMP's threads. Gives 0, or the code of a failed check.
+static uint32_t run_tiles(Kernel *kernel, void *const *pointers, const int64_t *sizes, int64_t tiles,
+    int64_t scratch_bytes) {
+  const int64_t chunks = omp_get_max_threads();
+  uint32_t failed = 0;
+#pragma omp parallel for schedule(static) reduction(max : failed)
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+    void *const scratch = scratch_bytes > 0 ? std::aligned_alloc(64, scratch_bytes) : nullptr;
+    const int64_t begin = tiles * chunk / chunks, end = tiles * (chunk + 1) / chunks;
+    const bool has_memory = scratch_bytes <= 0 || scratch != nullptr;
+    const uint32_t code = has_memory ? kernel(pointers, sizes, scratch, begin, end) : UINT32_MAX;
+    failed = code > failed ? code : failed;
+    std::free(scratch);
+  }
+  return failed;
+}
+";
 
 impl Unit {
     pub fn kernel(&mut self, symbol: &str, kernel: &Kernel) -> Result<(), VerifyError> {
@@ -49,10 +77,16 @@ impl Unit {
 
     fn function(&mut self, function: &Function) -> Result<String, VerifyError> {
         let types = verify::function_types(function)?;
-        let name = self.names.claim(&format!("{}_{}", function.prim, function.ty));
+        let name = self
+            .names
+            .claim(&format!("{}_{}", function.prim, function.ty));
         let mut names = self.names.inner();
         let ty = self.prelude.name(CType::in_memory(function.ty));
-        let mut context = Context::new(&mut self.prelude, Masks::of_function(function, &types), types);
+        let mut context = Context::new(
+            &mut self.prelude,
+            Masks::of_function(function, &types),
+            types,
+        );
         let mut params = Vec::new();
         for (at, id) in function.params.iter().enumerate() {
             let param = names.claim(["x", "y", "z"][at.min(2)]);
@@ -69,7 +103,11 @@ impl Unit {
         if !function.doc.is_empty() {
             let _ = writeln!(self.text, "{}", comment(&function.doc));
         }
-        let _ = write!(self.text, "INLINE {ty} {name}({}) {{\n{body}}}\n\n", params.join(", "));
+        let _ = write!(
+            self.text,
+            "INLINE {ty} {name}({}) {{\n{body}}}\n\n",
+            params.join(", ")
+        );
         Ok(name)
     }
 
@@ -89,22 +127,29 @@ impl Unit {
             context.buffers.push((Buf::Param(at as u32), name));
         }
         for (at, local) in kernel.locals.iter().enumerate() {
-            let wish = if local.name.is_empty() { format!("local{at}") } else { local.name.clone() };
-            context.buffers.push((Buf::Local(at as u32), names.claim(&wish)));
+            let wish = if local.name.is_empty() {
+                format!("local{at}")
+            } else {
+                local.name.clone()
+            };
+            context
+                .buffers
+                .push((Buf::Local(at as u32), names.claim(&wish)));
         }
         let tile_bounds = (IExpr::zero(), &kernel.tiles - &IExpr::one());
         context.bounds.insert(TILE.0, tile_bounds);
         let uses = count_uses(&[&kernel.setup, &kernel.body]);
+        let used = Used::of(kernel, &uses);
         let mut writer = Writer::new(context, names, uses);
-        let used_sizes = sizes_of_code(kernel);
-        for size in &used_sizes {
-            writer.line(&format!("const int64_t s{size} = sizes[{size}];"));
-        }
+        writer.sizes(&used.sizes);
         for (at, param) in kernel.params.iter().enumerate() {
-            let line = parameter_line(param, at, &writer.context.pointer(Buf::Param(at as u32)).text);
-            writer.line(&line);
+            let buf = Buf::Param(at as u32);
+            if used.buffers.contains(&buf) {
+                let line = parameter_line(param, at, &writer.context.pointer(buf).text);
+                writer.line(&line);
+            }
         }
-        locals(&mut writer, kernel);
+        locals(&mut writer, kernel, &used);
         writer.block(&kernel.setup);
         writer.line("for (int64_t i0 = begin; i0 < end; ++i0) {");
         writer.depth += 1;
@@ -116,10 +161,17 @@ impl Unit {
         for doc in &kernel.doc {
             let _ = writeln!(self.text, "{}", comment(doc));
         }
-        let named = |used: bool, name: &str| if used { name.into() } else { format!("/*{name}*/") };
-        let pointers = named(!kernel.params.is_empty(), "pointers");
-        let sizes = named(!used_sizes.is_empty(), "sizes");
-        let scratch = named(!kernel.locals.is_empty(), "scratch");
+        let named = |used: bool, name: &str| {
+            if used {
+                name.into()
+            } else {
+                format!(" /*{name}*/")
+            }
+        };
+        let is_param = |buf: &Buf| matches!(buf, Buf::Param(_));
+        let pointers = named(used.buffers.iter().any(is_param), "pointers");
+        let sizes = named(!used.sizes.is_empty(), "sizes");
+        let scratch = named(used.buffers.iter().any(|buf| !is_param(buf)), "scratch");
         let _ = write!(
             self.text,
             "extern \"C\" uint32_t {symbol}(void *const *{pointers}, const int64_t *{sizes},\n    \
@@ -127,62 +179,36 @@ impl Unit {
         );
     }
 
-    /// Runs all tiles on OpenMP's threads, for programs that use the text on its own.
+    /// A function that runs all tiles on OpenMP's threads, for programs that use the text alone.
     fn driver(&mut self, symbol: &str, kernel: &Kernel) {
         let name = self.names.claim(&format!("{symbol}_run"));
-        let masks = Masks::default();
-        let context = Context::new(&mut self.prelude, masks, Types::default());
+        let context = Context::new(&mut self.prelude, Masks::default(), Types::default());
         let mut writer = Writer::new(context, Names::default(), HashMap::new());
         let mut used_sizes = BTreeSet::new();
-        let lengths = kernel.locals.iter().map(|l| &l.elements);
-        for expr in lengths.chain([&kernel.tiles]) {
-            note_sizes(expr, &mut used_sizes);
+        let lengths = kernel.locals.iter().map(|local| &local.elements);
+        lengths
+            .chain([&kernel.tiles])
+            .for_each(|expr| note_sizes(expr, &mut used_sizes));
+        writer.sizes(&used_sizes);
+        let tiles = writer.context.index(&kernel.tiles).text;
+        let mut bytes: Vec<String> = Vec::new();
+        for local in &kernel.locals {
+            let one = IExpr::constant(local.dtype.size() as i64);
+            let length = writer.context.index(&(&local.elements * &one)).text;
+            bytes.push(format!("padded({length})"));
         }
-        for size in used_sizes {
-            writer.line(&format!("const int64_t s{size} = sizes[{size}];"));
-        }
-        let tiles = writer.context.index(&kernel.tiles);
-        writer.line(&format!("const int64_t tiles = {};", tiles.text));
-        writer.line("uint32_t failed = 0;");
-        if !kernel.locals.is_empty() {
-            let bytes: Vec<String> = kernel
-                .locals
-                .iter()
-                .map(|local| {
-                    let elements = writer.context.index(&local.elements).text;
-                    format!("(({elements}) * {} + 63) / 64 * 64", local.dtype.size())
-                })
-                .collect();
-            writer.line(&format!("const size_t bytes = {};", bytes.join(" + ")));
-        }
-        let scratch = if kernel.locals.is_empty() { "nullptr" } else { "scratch" };
-        writer.text.push_str("#pragma omp parallel\n");
-        writer.line("{");
-        writer.depth += 1;
-        writer.line("const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();");
-        if !kernel.locals.is_empty() {
-            writer.line("void *const scratch = std::aligned_alloc(64, bytes);");
-        }
+        let bytes = if bytes.is_empty() {
+            "0".into()
+        } else {
+            bytes.join(" + ")
+        };
         writer.line(&format!(
-            "const uint32_t code = {symbol}(pointers, sizes, {scratch}, tiles * thread / threads,"
+            "return run_tiles({symbol}, pointers, sizes, {tiles}, {bytes});"
         ));
-        writer.line("    tiles * (thread + 1) / threads);");
-        if !kernel.locals.is_empty() {
-            writer.line("std::free(scratch);");
-        }
-        writer.text.push_str("#pragma omp critical\n");
-        writer.line("if (code != 0) failed = code;");
-        writer.depth -= 1;
-        writer.line("}");
-        writer.line("return failed;");
         let body = writer.text;
-        self.has_drivers = true;
-        self.drivers_need_memory |= !kernel.locals.is_empty();
         let _ = write!(
-            self.text,
-            "#ifdef _OPENMP\n// Runs every tile; gives 0 or the code of a failed check.\n\
-             extern \"C\" uint32_t {name}(void *const *pointers, const int64_t *sizes) {{\n{body}}}\n\
-             #endif\n\n"
+            self.drivers,
+            "extern \"C\" uint32_t {name}(void *const *pointers, const int64_t *sizes) {{\n{body}}}\n\n"
         );
     }
 
@@ -193,18 +219,22 @@ impl Unit {
         text.push_str(&flags.join(" "));
         text.push_str("\n\n");
         text.push_str(&self.prelude.print());
-        if self.has_drivers {
-            let memory = if self.drivers_need_memory { "#include <cstdlib>\n" } else { "" };
-            let _ = write!(text, "#ifdef _OPENMP\n{memory}#include <omp.h>\n#endif\n\n");
-        }
-        text.push_str(self.text.trim_end());
-        text.push('\n');
+        text.push_str(&self.text);
+        let _ = writeln!(
+            text,
+            "{DRIVER_PRELUDE}\n{}\n#endif",
+            self.drivers.trim_end()
+        );
         text
     }
 }
 
 fn parameter_line(param: &Param, at: usize, name: &str) -> String {
-    let constant = if param.access == Access::Read { "const " } else { "" };
+    let constant = if param.access == Access::Read {
+        "const "
+    } else {
+        ""
+    };
     let element = match param.dtype {
         DType::Bool => Lane::U8.scalar_name(),
         other => scalar_name(other),
@@ -216,15 +246,20 @@ fn parameter_line(param: &Param, at: usize, name: &str) -> String {
 }
 
 /// Local arrays one after the other in scratch.
-fn locals(writer: &mut Writer<'_>, kernel: &Kernel) {
-    if kernel.locals.is_empty() {
+fn locals(writer: &mut Writer<'_>, kernel: &Kernel, used: &Used) {
+    let numbered = kernel.locals.iter().enumerate();
+    let locals: Vec<(Buf, &Local)> = numbered
+        .map(|(at, local)| (Buf::Local(at as u32), local))
+        .filter(|(buf, _)| used.buffers.contains(buf))
+        .collect();
+    if locals.is_empty() {
         return;
     }
     let free = writer.names.claim("free");
     writer.line(&format!("char *{free} = static_cast<char *>(scratch);"));
-    for (at, local) in kernel.locals.iter().enumerate() {
+    for (buf, local) in locals {
         let take = writer.context.prelude.template("take");
-        let name = writer.context.pointer(Buf::Local(at as u32)).text;
+        let name = writer.context.pointer(buf).text;
         let elements = writer.context.index(&local.elements).text;
         let element = Lane::of(local.dtype).scalar_name();
         writer.line(&format!(
@@ -241,37 +276,78 @@ fn note_sizes(expr: &IExpr, sizes: &mut BTreeSet<u32>) {
     });
 }
 
-/// The entries of the size table that the entry point reads.
-fn sizes_of_code(kernel: &Kernel) -> BTreeSet<u32> {
-    fn of_block(block: &[Stmt], sizes: &mut BTreeSet<u32>) {
+/// What the entry point reads.
+#[derive(Default)]
+struct Used {
+    sizes: BTreeSet<u32>,
+    buffers: HashSet<Buf>,
+}
+
+impl Used {
+    fn of(kernel: &Kernel, uses: &HashMap<ValueId, usize>) -> Used {
+        let mut used = Used::default();
+        used.block(&kernel.setup, uses);
+        used.block(&kernel.body, uses);
+        for (at, local) in kernel.locals.iter().enumerate() {
+            if used.buffers.contains(&Buf::Local(at as u32)) {
+                note_sizes(&local.elements, &mut used.sizes);
+            }
+        }
+        used
+    }
+
+    fn block(&mut self, block: &[Stmt], uses: &HashMap<ValueId, usize>) {
         for stmt in block {
             match stmt {
-                Stmt::Let { op, .. } => match op {
-                    Op::Index { expr: index } | Op::Load { index, .. } => note_sizes(index, sizes),
-                    Op::Ramp { base: index, stride, .. }
-                    | Op::LoadStrided { index, stride, .. } => {
-                        note_sizes(index, sizes);
-                        note_sizes(stride, sizes);
-                    }
-                    _ => {}
-                },
-                Stmt::For { begin, end, body, .. } => {
-                    note_sizes(begin, sizes);
-                    note_sizes(end, sizes);
-                    of_block(body, sizes);
+                Stmt::Let { id, op } if uses.contains_key(id) => self.op(op),
+                Stmt::Let { .. } => {}
+                Stmt::For {
+                    begin, end, body, ..
+                } => {
+                    note_sizes(begin, &mut self.sizes);
+                    note_sizes(end, &mut self.sizes);
+                    self.block(body, uses);
                 }
-                Stmt::If { then, otherwise, .. } => {
-                    of_block(then, sizes);
-                    of_block(otherwise, sizes);
+                Stmt::If {
+                    then, otherwise, ..
+                } => {
+                    self.block(then, uses);
+                    self.block(otherwise, uses);
                 }
-                Stmt::Store { index, .. } => note_sizes(index, sizes),
-                _ => {}
+                Stmt::Store { buf, index, .. } => {
+                    self.buffers.insert(*buf);
+                    note_sizes(index, &mut self.sizes);
+                }
+                Stmt::Scatter { buf, .. } => {
+                    self.buffers.insert(*buf);
+                }
+                Stmt::Reg { .. } | Stmt::Set { .. } | Stmt::Fail { .. } | Stmt::Comment(_) => {}
             }
         }
     }
-    let mut sizes = BTreeSet::new();
-    kernel.locals.iter().for_each(|local| note_sizes(&local.elements, &mut sizes));
-    of_block(&kernel.setup, &mut sizes);
-    of_block(&kernel.body, &mut sizes);
-    sizes
+
+    fn op(&mut self, op: &Op) {
+        match op {
+            Op::Index { expr } => note_sizes(expr, &mut self.sizes),
+            Op::Ramp { base, stride, .. } => {
+                note_sizes(base, &mut self.sizes);
+                note_sizes(stride, &mut self.sizes);
+            }
+            Op::Load { buf, index, .. } => {
+                self.buffers.insert(*buf);
+                note_sizes(index, &mut self.sizes);
+            }
+            Op::LoadStrided {
+                buf, index, stride, ..
+            } => {
+                self.buffers.insert(*buf);
+                note_sizes(index, &mut self.sizes);
+                note_sizes(stride, &mut self.sizes);
+            }
+            Op::Gather { buf, .. } => {
+                self.buffers.insert(*buf);
+            }
+            _ => {}
+        }
+    }
 }

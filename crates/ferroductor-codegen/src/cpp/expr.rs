@@ -51,7 +51,10 @@ impl Expr {
     /// A literal that leaves the other operand of an infix operator as it is: if that has a plain
     /// form too, not both operands may take it.
     pub fn beside_anything(self) -> Expr {
-        Expr { plain: Some(Box::new(self.clone())), ..self }
+        Expr {
+            plain: Some(Box::new(self.clone())),
+            ..self
+        }
     }
 
     /// The text, in parentheses if it binds less tightly than this.
@@ -64,7 +67,7 @@ impl Expr {
     }
 
     /// Takes over what the operands read; one operator heavier than they.
-    pub fn from_operands<'e>(mut self, operands: impl IntoIterator<Item = &'e Expr>) -> Expr {
+    pub fn with_operands<'e>(mut self, operands: impl IntoIterator<Item = &'e Expr>) -> Expr {
         self.weight += 1;
         for operand in operands {
             self.reads_memory |= operand.reads_memory;
@@ -82,12 +85,12 @@ impl Expr {
     pub fn call(function: &str, operands: &[&Expr]) -> Expr {
         let texts: Vec<&str> = operands.iter().map(|e| e.text.as_str()).collect();
         let text = format!("{function}({})", texts.join(", "));
-        Expr::primary(text).from_operands(operands.iter().copied())
+        Expr::primary(text).with_operands(operands.iter().copied())
     }
 
     pub fn unary(operator: &str, operand: &Expr) -> Expr {
         let text = format!("{operator}{}", operand.at_least(Binds::Primary));
-        Expr::new(text, Binds::Unary).from_operands([operand])
+        Expr::new(text, Binds::Unary).with_operands([operand])
     }
 
     /// `a op b`; one of them may be plain.
@@ -104,7 +107,7 @@ impl Expr {
             _ => (a, b),
         };
         let text = format!("{} {operator} {}", a.at_least(left), b.at_least(right));
-        Expr::new(text, binds).from_operands([a, b])
+        Expr::new(text, binds).with_operands([a, b])
     }
 
     pub fn choice(condition: &Expr, a: &Expr, b: &Expr) -> Expr {
@@ -114,7 +117,7 @@ impl Expr {
             a.at_least(Binds::Loose),
             b.at_least(Binds::Loose)
         );
-        Expr::new(text, Binds::Choice).from_operands([condition, a, b])
+        Expr::new(text, Binds::Choice).with_operands([condition, a, b])
     }
 
     /// `(type)operand`, the same bits of another vector type.
@@ -129,22 +132,26 @@ pub(super) fn literal(value: Literal, scalar: Scalar) -> Expr {
         DType::Bool => Expr::primary(if value.as_bool() { "true" } else { "false" }),
         DType::F32 => {
             let value = value.as_f64() as f32;
-            float_literal(f64::from(value), format!("{value:?}f"), "float")
+            float_literal(f64::from(value), format!("{value:?}f"), ["NAN", "INFINITY"])
         }
         DType::F64 => {
             let value = value.as_f64();
-            float_literal(value, format!("{value:?}"), "double")
+            float_literal(
+                value,
+                format!("{value:?}"),
+                ["double(NAN)", "double(INFINITY)"],
+            )
         }
         int => int_literal(value.as_i64(), Lane::of(int)),
     }
 }
 
-fn float_literal(value: f64, digits: String, ty: &str) -> Expr {
+fn float_literal(value: f64, digits: String, [nan, infinity]: [&str; 2]) -> Expr {
     if value.is_nan() {
-        return Expr::primary(format!("{ty}(NAN)"));
+        return Expr::primary(nan);
     }
     let magnitude = if value.is_infinite() {
-        format!("{ty}(INFINITY)")
+        infinity.to_string()
     } else {
         digits.trim_start_matches('-').to_string()
     };

@@ -85,9 +85,10 @@ impl Masks {
                 other => Some(other.compute().size() as u32),
             };
             let (operands, width): (&[ValueId], _) = match op {
-                Op::Prim { prim: Prim::Select, args } if ty.scalar != DType::Bool => {
-                    (&args[..1], own())
-                }
+                Op::Prim {
+                    prim: Prim::Select,
+                    args,
+                } if ty.scalar != DType::Bool => (&args[..1], own()),
                 Op::Prim { args, .. } => (args, own()),
                 Op::Convert { value, .. } => (std::slice::from_ref(value), own()),
                 Op::Shuffle { a, .. } => (std::slice::from_ref(a), own()),
@@ -113,7 +114,9 @@ fn collect<'k>(
             Stmt::Let { id, op } => ops.push((*id, op)),
             Stmt::Reg { id, init } => inits.push((*id, *init)),
             Stmt::For { body, .. } => collect(body, ops, inits),
-            Stmt::If { then, otherwise, .. } => {
+            Stmt::If {
+                then, otherwise, ..
+            } => {
                 collect(then, ops, inits);
                 collect(otherwise, ops, inits);
             }

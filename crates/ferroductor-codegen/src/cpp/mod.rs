@@ -47,6 +47,12 @@ impl fmt::Display for CppError {
 
 impl std::error::Error for CppError {}
 
+/// A name for a kernel's function that [`print`] accepts: the wish where it can be, else close to
+/// it (`log` becomes `log_kernel`, for the C library has a function of that name).
+pub fn symbol(wish: &str) -> String {
+    names::exportable(wish)
+}
+
 /// Options that both g++ and clang++ need for the same bits as the loop IR defines, and for the
 /// target's instructions.
 pub fn flags(target: &Target) -> Vec<&'static str> {
@@ -97,7 +103,7 @@ pub fn flags(target: &Target) -> Vec<&'static str> {
 pub fn print(kernels: &[(String, &Kernel)], target: &Target) -> Result<String, CppError> {
     let mut unit = entry::Unit::default();
     for (symbol, _) in kernels {
-        if !names::is_identifier(symbol) {
+        if !names::is_exportable(symbol) {
             return Err(CppError::Symbol(symbol.clone()));
         }
         if !unit.names.take(symbol) {
@@ -105,7 +111,10 @@ pub fn print(kernels: &[(String, &Kernel)], target: &Target) -> Result<String, C
         }
     }
     for (symbol, kernel) in kernels {
-        let failed = |error| CppError::Verify { symbol: symbol.clone(), error };
+        let failed = |error| CppError::Verify {
+            symbol: symbol.clone(),
+            error,
+        };
         verify::for_target(kernel, target).map_err(failed)?;
         unit.kernel(symbol, kernel).map_err(failed)?;
     }

@@ -60,9 +60,7 @@ impl<'u> Context<'u> {
     fn ctype(&self, id: ValueId) -> CType {
         let ty = self.types[id];
         match ty.scalar {
-            DType::Bool if ty.lanes > 1 => {
-                CType::new(Lane::signed(self.masks.value(id)), ty.lanes)
-            }
+            DType::Bool if ty.lanes > 1 => CType::new(Lane::signed(self.masks.value(id)), ty.lanes),
             _ => CType::in_memory(ty),
         }
     }
@@ -122,13 +120,13 @@ impl<'u> Context<'u> {
     pub fn place(&mut self, buf: Buf, index: &IExpr) -> Expr {
         let index = self.index(index);
         let text = format!("{}[{}]", self.pointer(buf).text, index.text);
-        Expr::primary(text).from_operands([&index])
+        Expr::primary(text).with_operands([&index])
     }
 
     /// The address of an element.
     pub fn address(&mut self, buf: Buf, index: &IExpr) -> Expr {
         let place = self.place(buf, index);
-        Expr::new(format!("&{}", place.text), Binds::Unary).from_operands([&place])
+        Expr::new(format!("&{}", place.text), Binds::Unary).with_operands([&place])
     }
 
     /// The buffer itself.
@@ -140,16 +138,25 @@ impl<'u> Context<'u> {
     /// An index where any integer type will do: in brackets, in arguments.
     pub fn index(&mut self, expr: &IExpr) -> Expr {
         let typed = self.typed_index(expr);
-        typed.plain.map_or_else(|| Expr { plain: None, ..typed }, |plain| *plain)
+        typed.plain.map_or_else(
+            || Expr {
+                plain: None,
+                ..typed
+            },
+            |plain| *plain,
+        )
     }
 
     /// An index as an `int64_t`, which arithmetic on literals alone would not be.
     fn typed_index(&mut self, expr: &IExpr) -> Expr {
-        // A constant part stands last, as people write it.
-        let (constant, others): (Vec<_>, Vec<_>) =
-            expr.terms().iter().partition(|term| term.0.is_empty());
+        // Long strides first and the constant last, as people write it.
+        let mut terms: Vec<&(Vec<Atom>, i64)> = expr.terms().iter().collect();
+        terms.sort_by_key(|(monomial, coefficient)| {
+            let stride = std::cmp::Reverse((monomial.len(), coefficient.unsigned_abs()));
+            (monomial.is_empty(), stride)
+        });
         let mut sum: Option<Expr> = None;
-        for (monomial, coefficient) in others.into_iter().chain(constant) {
+        for (monomial, coefficient) in terms {
             let term = self.term(monomial, coefficient.unsigned_abs());
             sum = Some(match (sum, *coefficient < 0) {
                 (None, false) => term,
@@ -167,7 +174,8 @@ impl<'u> Context<'u> {
         // 2^63 fits only as a negative number, and wraps to it.
         let constant = literal(Literal::Int(magnitude as i64), DType::I64);
         let mut product: Option<Expr> = None;
-        for atom in monomial {
+        // Sizes stand before variables in the algebra, after them in print.
+        for atom in monomial.iter().rev() {
             let factor = self.atom(atom);
             product = Some(match product {
                 Some(product) => Expr::infix(&product, "*", &factor),
@@ -204,10 +212,13 @@ impl<'u> Context<'u> {
             return self.two_indices(helper, a, b);
         }
         let (a, b) = (self.index(a), self.index(b));
-        let text =
-            format!("{} {operator} {}", a.at_least(Binds::Unary), b.at_least(Binds::Unary));
+        let text = format!(
+            "{} {operator} {}",
+            a.at_least(Binds::Unary),
+            b.at_least(Binds::Unary)
+        );
         // In a product, `a / b` must stay together.
-        Expr::new(text, Binds::Sum).from_operands([&a, &b])
+        Expr::new(text, Binds::Sum).with_operands([&a, &b])
     }
 
     /// The expression of an operation that defines `id`.
@@ -216,12 +227,22 @@ impl<'u> Context<'u> {
         match op {
             Op::Const { value, ty } => self.constant(id, *value, *ty),
             Op::Index { expr } => self.typed_index(expr),
-            Op::Ramp { base, stride, lanes } => {
+            Op::Ramp {
+                base,
+                stride,
+                lanes: 1,
+            } => {
+                // The step of one element has no use.
+                self.index(stride);
+                self.typed_index(base)
+            }
+            Op::Ramp {
+                base,
+                stride,
+                lanes,
+            } => {
                 let goal = CType::new(Lane::I64, *lanes);
                 let (base, stride) = (self.index(base), self.index(stride));
-                if !goal.is_vector() {
-                    return base;
-                }
                 self.templated("ramp", goal, &[&base, &stride])
             }
             Op::Get { id } => {
@@ -229,7 +250,11 @@ impl<'u> Context<'u> {
                 expr.registers.push(*id);
                 expr
             }
-            Op::Load { buf, index, lanes: 1 } => {
+            Op::Load {
+                buf,
+                index,
+                lanes: 1,
+            } => {
                 let place = self.place(*buf, index).reading_memory();
                 self.loaded(id, place)
             }
@@ -238,13 +263,20 @@ impl<'u> Context<'u> {
                 let loaded = self.templated("load", CType::in_memory(ty), &[&address]);
                 self.loaded(id, loaded.reading_memory())
             }
-            Op::LoadStrided { buf, index, stride, lanes: 1 } => {
+            Op::LoadStrided {
+                buf,
+                index,
+                stride,
+                lanes: 1,
+            } => {
                 let place = self.place(*buf, index).reading_memory();
                 // The stride of one element has no use.
                 self.index(stride);
                 self.loaded(id, place)
             }
-            Op::LoadStrided { buf, index, stride, .. } => {
+            Op::LoadStrided {
+                buf, index, stride, ..
+            } => {
                 let address = self.address(*buf, index);
                 let stride = self.index(stride);
                 let goal = CType::in_memory(ty);
@@ -256,7 +288,7 @@ impl<'u> Context<'u> {
                 let pointer = self.pointer(*buf);
                 let loaded = if ty.lanes == 1 {
                     let text = format!("{}[{}]", pointer.text, index.text);
-                    Expr::primary(text).from_operands([&index])
+                    Expr::primary(text).with_operands([&index])
                 } else {
                     self.templated("gather", CType::in_memory(ty), &[&pointer, &index])
                 };
@@ -277,7 +309,11 @@ impl<'u> Context<'u> {
 
     /// `helper<type>(operands)`.
     fn templated(&mut self, helper: &'static str, ty: CType, operands: &[&Expr]) -> Expr {
-        let name = format!("{}<{}>", self.prelude.template(helper), self.prelude.name(ty));
+        let name = format!(
+            "{}<{}>",
+            self.prelude.template(helper),
+            self.prelude.name(ty)
+        );
         Expr::call(&name, operands)
     }
 
@@ -339,7 +375,7 @@ impl<'u> Context<'u> {
             return vector;
         }
         let text = format!("{}[{lane}]", vector.at_least(Binds::Primary));
-        let picked = Expr::primary(text).from_operands([&vector]);
+        let picked = Expr::primary(text).with_operands([&vector]);
         if self.types[value].scalar == DType::Bool {
             return Expr::infix(&picked, "!=", &plain_int(0));
         }
@@ -362,7 +398,11 @@ impl<'u> Context<'u> {
         }
         let goal = self.ctype(id);
         let x = self.operand_of_width(a, goal);
-        let y = if a == b { x.clone() } else { self.operand_of_width(b, goal) };
+        let y = if a == b {
+            x.clone()
+        } else {
+            self.operand_of_width(b, goal)
+        };
         let numbers: Vec<String> = lanes.iter().map(u32::to_string).collect();
         let name = format!(
             "{}<{}, {}>",
@@ -375,12 +415,12 @@ impl<'u> Context<'u> {
 
     /// The operand; a mask in the given type's width.
     fn operand_of_width(&mut self, id: ValueId, like: CType) -> Expr {
-        if self.types[id].scalar == DType::Bool {
-            let mask = self.mask(id, like.lane.size());
-            self.typed_mask(mask, CType { lanes: self.types[id].lanes, ..like })
-        } else {
-            self.operand(id)
+        let ty = self.types[id];
+        if ty.scalar != DType::Bool || ty.lanes == 1 {
+            return self.operand(id);
         }
+        let mask = self.mask(id, like.lane.size());
+        self.typed_mask(mask, CType::new(like.lane, ty.lanes))
     }
 
     fn shuffle_of_scalars(&mut self, a: ValueId, b: ValueId, lanes: &[u32], id: ValueId) -> Expr {
@@ -391,12 +431,22 @@ impl<'u> Context<'u> {
         if let [lane] = lanes {
             return if *lane == 0 { x } else { y };
         }
-        let pick = |lane: &u32| if *lane == 0 { x.text.as_str() } else { y.text.as_str() };
+        let pick = |lane: &u32| {
+            if *lane == 0 {
+                x.text.as_str()
+            } else {
+                y.text.as_str()
+            }
+        };
         let picked: Vec<&str> = lanes.iter().map(pick).collect();
         let text = format!("{}{{{}}}", self.prelude.name(goal), picked.join(", "));
-        let vector = Expr::primary(text).from_operands([&x, &y]);
+        let vector = Expr::primary(text).with_operands([&x, &y]);
         // True is -1 in a mask.
-        if is_bool { Expr::unary("-", &vector) } else { vector }
+        if is_bool {
+            Expr::unary("-", &vector)
+        } else {
+            vector
+        }
     }
 
     fn convert(&mut self, value: ValueId, to: Scalar, id: ValueId) -> Expr {
@@ -411,7 +461,7 @@ impl<'u> Context<'u> {
             return self.is_not_zero(operand, value);
         }
         if from == DType::Bool {
-            return self.from_predicate(operand, value, to);
+            return self.number_of_predicate(operand, value, to);
         }
         // Half precision converts by way of float.
         let (operand, from) = match from {
@@ -456,7 +506,7 @@ impl<'u> Context<'u> {
     }
 
     /// 0 or 1.
-    fn from_predicate(&mut self, operand: Expr, value: ValueId, to: Scalar) -> Expr {
+    fn number_of_predicate(&mut self, operand: Expr, value: ValueId, to: Scalar) -> Expr {
         let from = self.ctype(value);
         let converted = if from.is_vector() {
             let operand = self.typed_mask(operand, from);
@@ -528,11 +578,9 @@ impl<'u> Context<'u> {
             other => other.size() as u32,
         };
         let condition = self.mask(args[0], width);
-        let (a, b) = if ty.scalar == DType::Bool {
-            (self.mask(args[1], width), self.mask(args[2], width))
-        } else {
-            (self.operand(args[1]), self.operand(args[2]))
-        };
+        let goal = self.ctype(id);
+        let a = self.operand_of_width(args[1], goal);
+        let b = self.operand_of_width(args[2], goal);
         let choice = Expr::choice(&condition, &a, &b);
         if ty.lanes == 1 && Lane::of(ty.scalar).promotes() && ty.scalar != DType::Bool {
             return Expr::call(scalar_name(ty.scalar), &[&choice]);
@@ -573,7 +621,7 @@ impl<'u> Context<'u> {
             a.at_least(Binds::Unary),
             rest[0].at_least(Binds::Unary)
         );
-        Expr::new(text, Binds::Loose).from_operands([a, &rest[0]])
+        Expr::new(text, Binds::Loose).with_operands([a, &rest[0]])
     }
 }
 

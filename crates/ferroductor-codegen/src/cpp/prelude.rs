@@ -35,13 +35,16 @@ template <class V> struct __attribute__((packed, may_alias)) Unaligned { V value
         "template <class V> constexpr int lanes = sizeof(V) / sizeof(V{}[0]);",
     ),
     (
+        "Element",
+        &[],
+        "template <class V> using Element = std::remove_reference_t<decltype(V{}[0])>;",
+    ),
+    (
         "splat",
-        &["lanes"],
+        &["Element"],
         "// The value in every lane.
-template <class V, class T> INLINE V splat(T value) {
-  V result{};
-  for (int l = 0; l < lanes<V>; ++l) result[l] = value;
-  return result;
+template <class V> INLINE V splat(Element<V> value) {
+  return value - V{};
 }",
     ),
     (
@@ -281,10 +284,14 @@ template <class T> INLINE T *take(char *&scratch, int64_t elements) {
 
 /// Does the prelude define functions of this name?
 pub(super) fn is_helper(name: &str) -> bool {
-    let halves = ["bf16_to_f32", "f32_to_bf16", "f16_to_f32", "f32_to_f16", "dot_bf16"];
-    name.starts_with("to_")
-        || halves.contains(&name)
-        || TEMPLATES.iter().any(|row| row.0 == name)
+    let halves = [
+        "bf16_to_f32",
+        "f32_to_bf16",
+        "f16_to_f32",
+        "f32_to_f16",
+        "dot_bf16",
+    ];
+    name.starts_with("to_") || halves.contains(&name) || TEMPLATES.iter().any(|row| row.0 == name)
 }
 
 /// Collects what the kernels use.
@@ -423,8 +430,15 @@ impl Prelude {
         if !self.typed.contains_key(&key) {
             self.uses_intrinsics = true;
             let bits = 32 * lanes;
-            let prefix = if bits == 128 { String::new() } else { bits.to_string() };
-            let (acc, pairs) = (CType::new(Lane::F32, lanes), CType::new(Lane::U16, 2 * lanes));
+            let prefix = if bits == 128 {
+                String::new()
+            } else {
+                bits.to_string()
+            };
+            let (acc, pairs) = (
+                CType::new(Lane::F32, lanes),
+                CType::new(Lane::U16, 2 * lanes),
+            );
             let (acc, pairs) = (self.name(acc), self.name(pairs));
             let text = format!(
                 "// acc + a * b over pairs of bf16, by the instruction.
@@ -445,6 +459,9 @@ INLINE {acc} dot_bf16({acc} acc, {pairs} a, {pairs} b) {{
     /// Everything, ready to stand above the kernels.
     pub fn print(&self) -> String {
         let mut text = String::from("#include <cmath>\n#include <cstdint>\n#include <cstring>\n");
+        if self.templates.contains("Element") {
+            text.push_str("#include <type_traits>\n");
+        }
         if self.uses_intrinsics {
             text.push_str("#include <immintrin.h>\n");
         }

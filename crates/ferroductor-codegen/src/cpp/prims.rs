@@ -15,7 +15,11 @@ pub(super) fn basic(prelude: &mut Prelude, prim: Prim, ty: CType, operands: &[Ex
     let mut call = |scalar: &'static str, lanes: &'static str| {
         let name = if is_vector { lanes } else { scalar };
         // What the standard library has needs no helper.
-        let name = if name.starts_with("std::") { name } else { prelude.template(name) };
+        let name = if name.starts_with("std::") {
+            name
+        } else {
+            prelude.template(name)
+        };
         Expr::call(name, &operands.iter().collect::<Vec<_>>())
     };
     match prim {

@@ -10,10 +10,10 @@ use super::names::{self, Names};
 use super::ops::{Context, Pending};
 use ferroductor_ir::kernel::*;
 use ferroductor_ir::{Atom, DType, IExpr};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// Folded expressions stay within this many characters and operators.
-const MAX_TEXT: usize = 64;
+const MAX_TEXT: usize = 80;
 const MAX_WEIGHT: usize = 8;
 
 /// Prints blocks of one kernel or function.
@@ -27,7 +27,13 @@ pub(super) struct Writer<'u> {
 
 impl<'u> Writer<'u> {
     pub fn new(context: Context<'u>, names: Names, uses: HashMap<ValueId, usize>) -> Writer<'u> {
-        Writer { context, names, text: String::new(), depth: 1, uses }
+        Writer {
+            context,
+            names,
+            text: String::new(),
+            depth: 1,
+            uses,
+        }
     }
 
     pub fn line(&mut self, text: &str) {
@@ -36,6 +42,13 @@ impl<'u> Writer<'u> {
         }
         self.text.push_str(text);
         self.text.push('\n');
+    }
+
+    /// The entries of the size table as variables.
+    pub fn sizes(&mut self, sizes: &BTreeSet<u32>) {
+        for size in sizes {
+            self.line(&format!("const int64_t s{size} = sizes[{size}];"));
+        }
     }
 
     pub fn block(&mut self, block: &[Stmt]) {
@@ -49,8 +62,18 @@ impl<'u> Writer<'u> {
     fn statement(&mut self, stmt: &Stmt) {
         match stmt {
             Stmt::Let { id, op } => self.define(*id, op),
-            Stmt::For { var, begin, end, step, body } => self.for_loop(*var, begin, end, *step, body),
-            Stmt::If { cond, then, otherwise } => self.branch(*cond, then, otherwise),
+            Stmt::For {
+                var,
+                begin,
+                end,
+                step,
+                body,
+            } => self.for_loop(*var, begin, end, *step, body),
+            Stmt::If {
+                cond,
+                then,
+                otherwise,
+            } => self.branch(*cond, then, otherwise),
             Stmt::Reg { id, init } => {
                 let value = self.register_value(*id, *init);
                 let ty = self.register_type(*id);
@@ -74,7 +97,8 @@ impl<'u> Writer<'u> {
             return;
         }
         let expr = self.context.op(id, op);
-        if matches!(op, Op::Const { .. }) {
+        let is_name = matches!(op, Op::Index { .. }) && expr.weight == 0;
+        if is_name || matches!(op, Op::Const { .. }) {
             self.context.constants.insert(id, expr);
         } else if uses == 1 && expr.text.len() <= MAX_TEXT && expr.weight <= MAX_WEIGHT {
             let name = self.name_of(id, op);
@@ -128,7 +152,10 @@ impl<'u> Writer<'u> {
     /// A value as the register holds it.
     fn register_value(&mut self, id: RegId, value: ValueId) -> Expr {
         match self.context.types[id] {
-            Ty { scalar: DType::Bool, lanes: 2.. } => {
+            Ty {
+                scalar: DType::Bool,
+                lanes: 2..,
+            } => {
                 let width = self.context.masks.register(id);
                 self.context.mask(value, width)
             }
@@ -177,7 +204,11 @@ impl<'u> Writer<'u> {
         // What is used inside is computed once, before the loop; so is the bound if it takes work.
         self.print_pending(&|_| true);
         let i = format!("i{}", var.0);
-        let step = if step == 1 { format!("++{i}") } else { format!("{i} += {step}") };
+        let step = if step == 1 {
+            format!("++{i}")
+        } else {
+            format!("{i} += {step}")
+        };
         let bound = if last.reads_memory || !last.registers.is_empty() {
             let name = self.names.claim(&format!("end_{i}"));
             self.line(&format!("const int64_t {name} = {};", last.text));
@@ -185,7 +216,10 @@ impl<'u> Writer<'u> {
         } else {
             last.text
         };
-        self.line(&format!("for (int64_t {i} = {}; {i} < {bound}; {step}) {{", first.text));
+        self.line(&format!(
+            "for (int64_t {i} = {}; {i} < {bound}; {step}) {{",
+            first.text
+        ));
         if begin.as_const().is_some() {
             let most = end - &IExpr::one();
             self.context.bounds.insert(var.0, (begin.clone(), most));
@@ -216,7 +250,10 @@ impl<'u> Writer<'u> {
 
 /// A comment that ends with its line.
 pub(super) fn comment(text: &str) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     format!("// {}", text.trim_end_matches(['\\', ' ']))
 }
 
@@ -249,12 +286,18 @@ fn count_block(block: &[Stmt], uses: &mut HashMap<ValueId, usize>) {
                     count_op(op, uses);
                 }
             }
-            Stmt::For { begin, end, body, .. } => {
+            Stmt::For {
+                begin, end, body, ..
+            } => {
                 count_block(body, uses);
                 count_index(begin, uses);
                 count_index(end, uses);
             }
-            Stmt::If { cond, then, otherwise } => {
+            Stmt::If {
+                cond,
+                then,
+                otherwise,
+            } => {
                 count_block(otherwise, uses);
                 count_block(then, uses);
                 count(*cond, uses);

@@ -26,6 +26,7 @@ use super::memory::{self, Places};
 use super::ops::Emitted;
 
 type Done = Result<(), CodegenError>;
+type Registers<'c> = HashMap<RegId, Value<'c>>;
 
 /// Adds the kernel to the module under its symbol.
 pub(super) fn emit<'c>(
@@ -180,7 +181,7 @@ pub(super) struct Emitter<'c, 'm> {
     pub places: Places<'c>,
     pub scope: Scope<'c>,
     /// The present value of every register in scope.
-    pub registers: HashMap<RegId, Value<'c>>,
+    pub registers: Registers<'c>,
     /// Number of loops around the present position.
     depth: usize,
 }
@@ -352,13 +353,12 @@ impl<'c, 'm> Emitter<'c, 'm> {
     }
 
     /// Emits one arm of a branch; gives its last block and the registers there.
-    #[allow(clippy::type_complexity)]
     fn arm(
         &mut self,
         start: BasicBlock<'c>,
         block: &Block,
         join: BasicBlock<'c>,
-    ) -> Result<(BasicBlock<'c>, HashMap<RegId, Value<'c>>), CodegenError> {
+    ) -> Result<(BasicBlock<'c>, Registers<'c>), CodegenError> {
         self.b.builder.position_at_end(start);
         self.block(block)?;
         let end = self.present_block()?;

@@ -106,7 +106,11 @@ impl Interval {
     /// The bounds of what wrapping arithmetic gives.
     fn wrapped(self) -> Interval {
         let fits = self.low > -FAR && self.high < FAR;
-        if self.from_data && !fits { Interval::data() } else { self }
+        if self.from_data && !fits {
+            Interval::data()
+        } else {
+            self
+        }
     }
 
     fn is_nonnegative(self) -> bool {

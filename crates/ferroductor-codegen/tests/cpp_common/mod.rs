@@ -22,7 +22,12 @@ pub fn compilers() -> Vec<PathBuf> {
     let names = ["g++", "clang++", "clang++-19"];
     let path = std::env::var_os("PATH").unwrap_or_default();
     let directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    let find = |name: &str| directories.iter().map(|d| d.join(name)).find(|p| p.is_file());
+    let find = |name: &str| {
+        directories
+            .iter()
+            .map(|d| d.join(name))
+            .find(|p| p.is_file())
+    };
     names.into_iter().filter_map(find).collect()
 }
 
@@ -36,7 +41,10 @@ pub fn skipped(test: &str, why: &str) {
 pub fn compilers_for(test: &str) -> Vec<PathBuf> {
     let compilers = compilers();
     if compilers.is_empty() {
-        skipped(test, "no C++ compiler in PATH, and FERRODUCTOR_CXX is not set");
+        skipped(
+            test,
+            "no C++ compiler in PATH, and FERRODUCTOR_CXX is not set",
+        );
     }
     compilers
 }
@@ -110,8 +118,10 @@ pub fn call(function: KernelFn, kernel: &Kernel, case: &Case) -> (u32, Vec<Vec<u
             (block, skip)
         })
         .collect();
-    let pointers: Vec<*mut u8> =
-        blocks.iter_mut().map(|(block, skip)| block[*skip..].as_mut_ptr()).collect();
+    let pointers: Vec<*mut u8> = blocks
+        .iter_mut()
+        .map(|(block, skip)| block[*skip..].as_mut_ptr())
+        .collect();
     let (_, scratch_bytes) = kernel.local_offsets(&case.sizes).expect("sizes evaluate");
     let mut scratch = vec![POISON; scratch_bytes + 64];
     let skip = scratch.as_ptr().align_offset(64);
@@ -130,7 +140,10 @@ pub fn call(function: KernelFn, kernel: &Kernel, case: &Case) -> (u32, Vec<Vec<u
     for ((block, skip), buffer) in blocks.into_iter().zip(&case.buffers) {
         let end = skip + buffer.len();
         let guarded = block[..skip].iter().chain(&block[end..]);
-        assert!(guarded.into_iter().all(|byte| *byte == 0xc3), "wrote outside a buffer");
+        assert!(
+            guarded.into_iter().all(|byte| *byte == 0xc3),
+            "wrote outside a buffer"
+        );
         results.push(block[skip..end].to_vec());
     }
     (code, results)
@@ -153,14 +166,20 @@ pub fn difference(
     if got.0 != want.0 {
         return Some(format!("returned {} instead of {}", got.0, want.0));
     }
-    let buffers = kernel.params.iter().zip(got.1.iter().zip(&want.1)).enumerate();
+    let buffers = kernel
+        .params
+        .iter()
+        .zip(got.1.iter().zip(&want.1))
+        .enumerate();
     for (at, (param, (got, want))) in buffers {
         let size = param.dtype.size();
         let elements = got.chunks(size).zip(want.chunks(size)).enumerate();
         for (element, (got, want)) in elements {
             if !same_elements(param.dtype, got, want) {
                 let ty = param.dtype;
-                return Some(format!("p{at}[{element}] ({ty}) is {got:02x?}, not {want:02x?}"));
+                return Some(format!(
+                    "p{at}[{element}] ({ty}) is {got:02x?}, not {want:02x?}"
+                ));
             }
         }
     }
@@ -169,5 +188,8 @@ pub fn difference(
 
 /// Does the compiler compile and link at all? The probe tells a broken compiler from our fault.
 pub fn works(compiler: &Path) -> bool {
-    Command::new(compiler).arg("--version").output().is_ok_and(|out| out.status.success())
+    Command::new(compiler)
+        .arg("--version")
+        .output()
+        .is_ok_and(|out| out.status.success())
 }

@@ -34,12 +34,22 @@ fn node(name: &str, kind: Kind, target: &str, args: Vec<Arg>, value: Value) -> N
 
 fn symbols(count: usize) -> Vec<Symbol> {
     (0..count)
-        .map(|i| Symbol { name: format!("s{i}"), hint: Some(4), min: 2, max: None })
+        .map(|i| Symbol {
+            name: format!("s{i}"),
+            hint: Some(4),
+            min: 2,
+            max: None,
+        })
         .collect()
 }
 
 fn graph(symbol_count: usize, nodes: Vec<Node>) -> Graph {
-    Graph { name: "g".into(), symbols: symbols(symbol_count), nodes, ..Graph::default() }
+    Graph {
+        name: "g".into(),
+        symbols: symbols(symbol_count),
+        nodes,
+        ..Graph::default()
+    }
 }
 
 fn c(v: i64) -> IExpr {
@@ -52,9 +62,27 @@ fn chain_of_calls_releases_what_dies() {
         0,
         vec![
             node("x", Kind::Placeholder, "x", vec![], tensor(&[c(4)])),
-            node("a", Kind::Call, "aten.sin.default", vec![Arg::Node(0)], tensor(&[c(4)])),
-            node("b", Kind::Call, "aten.cos.default", vec![Arg::Node(1)], tensor(&[c(4)])),
-            node("out", Kind::Output, "output", vec![Arg::Node(2), Arg::None], Value::None),
+            node(
+                "a",
+                Kind::Call,
+                "aten.sin.default",
+                vec![Arg::Node(0)],
+                tensor(&[c(4)]),
+            ),
+            node(
+                "b",
+                Kind::Call,
+                "aten.cos.default",
+                vec![Arg::Node(1)],
+                tensor(&[c(4)]),
+            ),
+            node(
+                "out",
+                Kind::Output,
+                "output",
+                vec![Arg::Node(2), Arg::None],
+                Value::None,
+            ),
         ],
     ))
     .unwrap();
@@ -62,12 +90,19 @@ fn chain_of_calls_releases_what_dies() {
         program.steps,
         vec![
             Step::Aten { call: 0 },
-            Step::Release { buffer: BufferId(0) },
+            Step::Release {
+                buffer: BufferId(0)
+            },
             Step::Aten { call: 1 },
-            Step::Release { buffer: BufferId(1) },
+            Step::Release {
+                buffer: BufferId(1)
+            },
         ]
     );
-    assert_eq!(program.outputs, vec![Output::Tensor(BufferId(2)), Output::None]);
+    assert_eq!(
+        program.outputs,
+        vec![Output::Tensor(BufferId(2)), Output::None]
+    );
     assert!(!program.aten[0].keeps_arguments);
 }
 
@@ -77,7 +112,13 @@ fn symbolic_integers_are_not_executed() {
     let program = identity(&graph(
         1,
         vec![
-            node("s", Kind::Placeholder, "s", vec![], Value::SymInt(IExpr::size(0))),
+            node(
+                "s",
+                Kind::Placeholder,
+                "s",
+                vec![],
+                Value::SymInt(IExpr::size(0)),
+            ),
             node(
                 "m",
                 Kind::Call,
@@ -92,7 +133,13 @@ fn symbolic_integers_are_not_executed() {
                 vec![Arg::List(vec![Arg::Node(1)]), Arg::Int(1)],
                 tensor(std::slice::from_ref(&twice)),
             ),
-            node("out", Kind::Output, "output", vec![Arg::Node(2), Arg::Node(1)], Value::None),
+            node(
+                "out",
+                Kind::Output,
+                "output",
+                vec![Arg::Node(2), Arg::Node(1)],
+                Value::None,
+            ),
         ],
     ))
     .unwrap();
@@ -119,7 +166,13 @@ fn data_dependent_sizes_are_bound_and_late() {
                 vec![Arg::Node(0)],
                 tensor(&[u.clone(), c(1)]),
             ),
-            node("n", Kind::Call, "aten.sym_size.int", vec![Arg::Node(1), Arg::Int(0)], Value::SymInt(u.clone())),
+            node(
+                "n",
+                Kind::Call,
+                "aten.sym_size.int",
+                vec![Arg::Node(1), Arg::Int(0)],
+                Value::SymInt(u.clone()),
+            ),
             node(
                 "z",
                 Kind::Call,
@@ -127,16 +180,39 @@ fn data_dependent_sizes_are_bound_and_late() {
                 vec![Arg::List(vec![Arg::Node(2), Arg::Int(3)])],
                 tensor(&[u.clone(), c(3)]),
             ),
-            node("v", Kind::Call, "aten.view.default", vec![Arg::Node(3), Arg::List(vec![Arg::Int(-1)])], tensor(&[&u * &c(3)])),
-            node("out", Kind::Output, "output", vec![Arg::Node(4)], Value::None),
+            node(
+                "v",
+                Kind::Call,
+                "aten.view.default",
+                vec![Arg::Node(3), Arg::List(vec![Arg::Int(-1)])],
+                tensor(&[&u * &c(3)]),
+            ),
+            node(
+                "out",
+                Kind::Output,
+                "output",
+                vec![Arg::Node(4)],
+                Value::None,
+            ),
         ],
     ))
     .unwrap();
-    assert_eq!(program.aten[0].binds, vec![Bind::Dim { slot: 0, result: 0, dim: 0 }]);
+    assert_eq!(
+        program.aten[0].binds,
+        vec![Bind::Dim {
+            slot: 0,
+            result: 0,
+            dim: 0
+        }]
+    );
     assert_eq!(program.sizes[0], SizeEntry::Unbacked);
     assert!(matches!(program.sizes[1], SizeEntry::Late(_)));
     let calls = |at: usize| matches!(program.steps[at], Step::Aten { .. });
-    let sizes = program.steps.iter().position(|s| matches!(s, Step::Sizes { .. })).unwrap();
+    let sizes = program
+        .steps
+        .iter()
+        .position(|s| matches!(s, Step::Sizes { .. }))
+        .unwrap();
     assert!(calls(0) && sizes > 0);
 }
 
@@ -147,15 +223,36 @@ fn lists_are_taken_apart_while_compiling() {
         0,
         vec![
             node("x", Kind::Placeholder, "x", vec![], tensor(&[c(5)])),
-            node("s", Kind::Call, "aten.split_with_sizes.default", vec![Arg::Node(0)], pair),
-            node("i", Kind::Call, GETITEM, vec![Arg::Node(1), Arg::Int(2)], tensor(&[c(3)])),
-            node("out", Kind::Output, "output", vec![Arg::Node(2)], Value::None),
+            node(
+                "s",
+                Kind::Call,
+                "aten.split_with_sizes.default",
+                vec![Arg::Node(0)],
+                pair,
+            ),
+            node(
+                "i",
+                Kind::Call,
+                GETITEM,
+                vec![Arg::Node(1), Arg::Int(2)],
+                tensor(&[c(3)]),
+            ),
+            node(
+                "out",
+                Kind::Output,
+                "output",
+                vec![Arg::Node(2)],
+                Value::None,
+            ),
         ],
     ))
     .unwrap();
     assert_eq!(program.aten.len(), 1);
     assert!(program.aten[0].returns_list && program.aten[0].keeps_arguments);
-    assert_eq!(program.aten[0].results, vec![Some(BufferId(1)), None, Some(BufferId(2))]);
+    assert_eq!(
+        program.aten[0].results,
+        vec![Some(BufferId(1)), None, Some(BufferId(2))]
+    );
     assert_eq!(program.outputs, vec![Output::Tensor(BufferId(2))]);
 }
 
@@ -164,8 +261,20 @@ fn use_before_definition_is_refused() {
     let result = identity(&graph(
         0,
         vec![
-            node("a", Kind::Call, "aten.sin.default", vec![Arg::Node(1)], tensor(&[c(4)])),
-            node("b", Kind::Call, "aten.sin.default", vec![Arg::Node(0)], tensor(&[c(4)])),
+            node(
+                "a",
+                Kind::Call,
+                "aten.sin.default",
+                vec![Arg::Node(1)],
+                tensor(&[c(4)]),
+            ),
+            node(
+                "b",
+                Kind::Call,
+                "aten.sin.default",
+                vec![Arg::Node(0)],
+                tensor(&[c(4)]),
+            ),
         ],
     ));
     assert!(matches!(result, Err(CompileError::Malformed { .. })));
@@ -178,7 +287,13 @@ fn a_size_that_nothing_gives_is_refused() {
         2,
         vec![
             node("m", Kind::Call, "<built-in function mul>", vec![], product),
-            node("out", Kind::Output, "output", vec![Arg::Node(0)], Value::None),
+            node(
+                "out",
+                Kind::Output,
+                "output",
+                vec![Arg::Node(0)],
+                Value::None,
+            ),
         ],
     ));
     assert!(matches!(result, Err(CompileError::Unsupported { .. })));

@@ -13,7 +13,8 @@ pub fn rule(name: &str) -> Option<Rule> {
         "aten.gather" => gather,
         "aten.index_select" => index_select,
         "aten.index.Tensor" | "aten._unsafe_index.Tensor" => index,
-        "aten.scatter.src" | "aten.scatter.value" | "aten.scatter_add" => scatter,
+        "aten.scatter.src" | "aten.scatter.value" | "aten.scatter_add"
+        | "aten.scatter_reduce.two" => scatter,
         "aten.index_add" => index_add,
         "aten.index_put" | "aten._unsafe_index_put" => index_put,
         "aten._unsafe_masked_index_put_accumulate" => masked_index_put,
@@ -223,9 +224,10 @@ fn scatter(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let base = cx.tensor(args.need(0, "self")?)?;
     let index = cx.tensor(args.need(2, "index")?)?;
     let rank = base.sizes.len();
-    if rank == 0 || index.sizes.len() != rank || args.node.kwarg("reduce").is_some() {
-        return Err(Reason::new("scatter of a scalar or with a reduction"));
+    if rank == 0 || index.sizes.len() != rank {
+        return Err(Reason::new("scatter of a scalar"));
     }
+    let accumulate = accumulates(args)?;
     let dim = args.dim(1, "dim", rank, 0)?;
     let mut at = variables(rank);
     let source = cx.operand(args.get(3, "src").or(args.get(3, "value")).ok_or_else(|| {
@@ -248,21 +250,41 @@ fn scatter(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
         index: at,
         values: vec![position],
         value,
-        accumulate: args.node.target.contains("scatter_add"),
+        accumulate,
     };
     define_scatter(cx, &meta, source)
 }
 
-/// Adding in half precision would round at every step where eager does too, in another order.
-fn define_scatter(cx: &mut Lowerer<'_>, meta: &fx::TensorMeta, source: Source) -> Lowered<Meaning> {
-    if let Source::Scatter {
-        accumulate: true, ..
-    } = &source
-        && (meta.dtype.is_half() || meta.dtype == DType::Bool)
-    {
-        return Err(Reason::new(format!("accumulating into {}", meta.dtype)));
+/// Does a scatter add to what is there?
+fn accumulates(args: &Args<'_>) -> Lowered<bool> {
+    match args.node.target.as_str() {
+        "aten.scatter_add.default" => Ok(true),
+        "aten.scatter_reduce.two" => {
+            let sums = args.str(4, "reduce")? == Some("sum");
+            if sums && args.bool(5, "include_self", true)? {
+                return Ok(true);
+            }
+            Err(Reason::new("scatter with a reduction that is no plain sum"))
+        }
+        _ => Ok(false),
     }
-    Ok(Meaning::Tensor(cx.define_view(meta, source)))
+}
+
+/// Sums of half precision are kept in single precision, to be rounded once.
+fn define_scatter(cx: &mut Lowerer<'_>, meta: &fx::TensorMeta, source: Source) -> Lowered<Meaning> {
+    let accumulate = matches!(
+        &source,
+        Source::Scatter {
+            accumulate: true,
+            ..
+        }
+    );
+    if !accumulate || !meta.dtype.is_half() {
+        return Ok(Meaning::Tensor(cx.define_view(meta, source)));
+    }
+    let total = cx.intermediate(meta.dtype.compute(), meta.sizes.clone(), source);
+    let value = whole(&total, meta.dtype);
+    Ok(cx.pointwise(meta, value))
 }
 
 fn index_add(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
@@ -271,12 +293,17 @@ fn index_add(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let index = cx.tensor(args.need(2, "index")?)?;
     let source = cx.tensor(args.need(3, "source")?)?;
     let rank = base.sizes.len();
-    if rank == 0 || args.float(4, "alpha", 1.0)? != 1.0 || index.sizes.len() != 1 {
-        return Err(Reason::new("index_add of a scalar or scaled"));
+    if rank == 0 || index.sizes.len() != 1 {
+        return Err(Reason::new("index_add of a scalar"));
     }
     let dim = args.dim(1, "dim", rank, 0)?;
     let mut at = variables(rank);
-    let value = whole(&source, meta.dtype);
+    let mut value = whole(&source, meta.dtype);
+    if let Some(alpha) = args.get(4, "alpha") {
+        let alpha = cx.operand(alpha)?;
+        let alpha = cx.element(&alpha, &[], &[], meta.dtype);
+        value = prim(Prim::Mul, &[&value, &alpha]);
+    }
     let position = index.load(&[at[dim].clone()], &source.sizes);
     let bound = base.sizes[dim].clone();
     let position = cx.checked(

@@ -3,10 +3,14 @@
 //!
 //! Lowering never looks at values, only at metadata, and treats static and symbolic sizes alike.
 
+mod activation;
 mod args;
+mod check;
+mod create;
 mod indexing;
 mod matmul;
 mod pointwise;
+mod pooling;
 mod reduction;
 mod views;
 
@@ -85,10 +89,13 @@ type Rule = fn(&mut Lowerer<'_>, &Args<'_>) -> Lowered<Meaning>;
 fn rule(target: &str) -> Option<Rule> {
     let name = target.strip_suffix(".default").unwrap_or(target);
     pointwise::rule(name)
+        .or_else(|| activation::rule(name))
+        .or_else(|| create::rule(name))
         .or_else(|| views::rule(name))
         .or_else(|| reduction::rule(name))
         .or_else(|| indexing::rule(name))
         .or_else(|| matmul::rule(name))
+        .or_else(|| pooling::rule(name))
 }
 
 /// Lowers a whole graph.
@@ -160,7 +167,12 @@ impl<'a> Lowerer<'a> {
         };
         check_plain(&node.value)?;
         let args = Args::new(node);
-        rule(self, &args)
+        let first = self.module.graph.tensors.len();
+        let meaning = rule(self, &args)?;
+        for tensor in &self.module.graph.tensors[first..] {
+            check::check_source(&tensor.source)?;
+        }
+        Ok(meaning)
     }
 
     /// `getitem` on a tuple is resolved here; on anything else it is an ordinary call.

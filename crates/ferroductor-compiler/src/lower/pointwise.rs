@@ -2,7 +2,8 @@
 
 use super::args::{Operand, literal, variables};
 use super::{Args, Lowered, Lowerer, Meaning, Reason, Rule};
-use crate::graph::{self, E, convert, float, prim};
+use crate::graph::{self, E, convert, prim};
+use ferroductor_abi::ErrorKind;
 use ferroductor_ir::{DType, IExpr, Literal, Prim, fx};
 
 pub fn rule(name: &str) -> Option<Rule> {
@@ -21,7 +22,6 @@ pub fn rule(name: &str) -> Option<Rule> {
         "aten.div.Tensor" | "aten.div.Scalar" | "aten.true_divide.Tensor" => divide,
         "aten.div.Tensor_mode" | "aten.div.Scalar_mode" => divide_mode,
         "aten.pow.Tensor_Scalar" => pow_scalar,
-        "aten.relu" => relu,
         "aten.clamp" | "aten.clamp.Tensor" | "aten.clamp_min" | "aten.clamp_min.Tensor"
         | "aten.clamp_max" | "aten.clamp_max.Tensor" | "aten.hardtanh" => clamp,
         "aten.where.self" | "aten.where.ScalarSelf" | "aten.where.ScalarOther"
@@ -33,24 +33,13 @@ pub fn rule(name: &str) -> Option<Rule> {
         "aten.rsqrt" => rsqrt,
         "aten.reciprocal" => reciprocal,
         "aten.square" => square,
-        "aten.silu" => silu,
-        "aten.gelu" => gelu,
-        "aten.leaky_relu" => leaky_relu,
-        "aten.threshold" => threshold,
         "aten.frac" => frac,
+        "aten.positive" => positive,
         "aten.lerp.Scalar" | "aten.lerp.Tensor" => lerp,
         "prims.convert_element_type" | "aten._to_copy" | "aten.to.dtype" => convert_dtype,
-        "aten.full" | "aten.full_like" | "aten.zeros" | "aten.ones" | "aten.zeros_like"
-        | "aten.ones_like" | "aten.scalar_tensor" | "aten.new_zeros" | "aten.new_full"
-        | "aten.new_ones" | "aten.fill.Scalar" => full,
-        "aten.fill.Tensor" => fill_tensor,
-        "prims.iota" | "aten.arange.start_step" => iota,
         "aten.copy" => copy,
-        "aten.tril" | "aten.triu" => triangle,
         "prims.fma" | "aten.addcmul" => addcmul,
         "aten.addcdiv" => addcdiv,
-        "aten.sigmoid_backward" | "aten.tanh_backward" => activation_backward,
-        "aten.threshold_backward" => threshold_backward,
         "aten.copy_" => copy_,
         _ => return None,
     })
@@ -103,13 +92,21 @@ fn binary_prim(name: &str) -> Option<Prim> {
         "aten.atan2" => Prim::Atan2,
         "aten.pow.Tensor_Tensor" | "aten.pow.Scalar" => Prim::Pow,
         "aten.fmod.Tensor" | "aten.fmod.Scalar" => Prim::Fmod,
-        "aten.remainder.Tensor" | "aten.remainder.Scalar" => Prim::Remainder,
+        "aten.remainder.Tensor" | "aten.remainder.Scalar" | "aten.remainder.Scalar_Tensor" => Prim::Remainder,
         "aten.copysign.Tensor" | "aten.copysign.Scalar" => Prim::CopySign,
-        "aten.bitwise_and.Tensor" | "aten.bitwise_and.Scalar" => Prim::And,
-        "aten.bitwise_or.Tensor" | "aten.bitwise_or.Scalar" => Prim::Or,
-        "aten.bitwise_xor.Tensor" | "aten.bitwise_xor.Scalar" => Prim::Xor,
-        "aten.bitwise_left_shift.Tensor" | "aten.bitwise_left_shift.Tensor_Scalar" => Prim::Shl,
-        "aten.bitwise_right_shift.Tensor" | "aten.bitwise_right_shift.Tensor_Scalar" => Prim::Shr,
+        "aten.bitwise_and.Tensor" | "aten.bitwise_and.Scalar"
+        | "aten.bitwise_and.Scalar_Tensor" => Prim::And,
+        "aten.bitwise_or.Tensor" | "aten.bitwise_or.Scalar" | "aten.bitwise_or.Scalar_Tensor" => {
+            Prim::Or
+        }
+        "aten.bitwise_xor.Tensor" | "aten.bitwise_xor.Scalar"
+        | "aten.bitwise_xor.Scalar_Tensor" => Prim::Xor,
+        "aten.bitwise_left_shift.Tensor" | "aten.bitwise_left_shift.Tensor_Scalar"
+        | "aten.bitwise_left_shift.Scalar_Tensor" | "aten.__lshift__.Tensor"
+        | "aten.__lshift__.Scalar" => Prim::Shl,
+        "aten.bitwise_right_shift.Tensor" | "aten.bitwise_right_shift.Tensor_Scalar"
+        | "aten.bitwise_right_shift.Scalar_Tensor" | "aten.__rshift__.Tensor"
+        | "aten.__rshift__.Scalar" => Prim::Shr,
         _ => return None,
     })
 }
@@ -130,31 +127,32 @@ fn comparison_prim(name: &str) -> Option<Prim> {
     })
 }
 
-fn name_of<'a>(args: &Args<'a>) -> &'a str {
+/// The target without `.default`.
+pub(super) fn name_of<'a>(args: &Args<'a>) -> &'a str {
     let target = args.node.target.as_str();
     target.strip_suffix(".default").unwrap_or(target)
 }
 
 /// What the pointwise helpers share: result metadata and its index variables.
-struct Shape {
-    meta: fx::TensorMeta,
-    at: Vec<IExpr>,
+pub(super) struct Shape {
+    pub meta: fx::TensorMeta,
+    pub at: Vec<IExpr>,
 }
 
 impl Lowerer<'_> {
-    fn shape(&self) -> Lowered<Shape> {
+    pub(super) fn shape(&self) -> Lowered<Shape> {
         let meta = self.result()?;
         let at = variables(meta.sizes.len());
         Ok(Shape { meta, at })
     }
 
     /// The operand's element in `dtype`.
-    fn read(&self, shape: &Shape, operand: &Operand, dtype: DType) -> E {
+    pub(super) fn read(&self, shape: &Shape, operand: &Operand, dtype: DType) -> E {
         self.element(operand, &shape.at, &shape.meta.sizes, dtype)
     }
 
     /// Argument `position` as an element in the result's dtype.
-    fn arg(&self, shape: &Shape, args: &Args<'_>, position: usize, name: &str) -> Lowered<E> {
+    pub(super) fn arg(&self, shape: &Shape, args: &Args<'_>, position: usize, name: &str) -> Lowered<E> {
         let operand = self.operand(args.need(position, name)?)?;
         Ok(self.read(shape, &operand, shape.meta.dtype))
     }
@@ -175,6 +173,13 @@ fn unary(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
         _ if rounding && !dtype.is_float() => x,
         Prim::Abs if matches!(dtype, DType::Bool | DType::U8) => x,
         Prim::Sign if dtype == DType::Bool => x,
+        // ATen's sign of NaN is zero.
+        Prim::Sign if dtype.is_float() => {
+            let zero = number(cx, 0.0, dtype);
+            let positive = convert(&prim(Prim::Gt, &[&x, &zero]), dtype);
+            let negative = convert(&prim(Prim::Lt, &[&x, &zero]), dtype);
+            prim(Prim::Sub, &[&positive, &negative])
+        }
         _ => prim(op, &[&x]),
     };
     Ok(cx.pointwise(&shape.meta, value))
@@ -197,13 +202,32 @@ fn binary(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
         };
         return Ok(cx.pointwise(&shape.meta, value));
     }
-    if dtype.is_int() && matches!(op, Prim::Fmod | Prim::Remainder) {
-        return Err(Reason::new("integer division raises on zero"));
+    let value = match op {
+        Prim::Fmod if dtype.is_int() => prim(Prim::Rem, &[&a, &not_zero(cx, &b)?]),
+        Prim::Remainder if dtype.is_int() => prim(op, &[&a, &not_zero(cx, &b)?]),
+        _ => prim(op, &[&a, &b]),
+    };
+    Ok(cx.pointwise(&shape.meta, value))
+}
+
+/// An integer divisor; where it is zero the kernel fails, and eager's error is raised.
+fn not_zero(cx: &mut Lowerer<'_>, divisor: &E) -> Lowered<E> {
+    if let graph::Expr::Const(literal, _) = &**divisor {
+        return match literal.as_i64() {
+            0 => Err(Reason::new("a division by the constant zero raises")),
+            _ => Ok(divisor.clone()),
+        };
     }
-    if dtype.is_int() && op == Prim::Pow {
-        return Err(Reason::new("integer powers raise on negative exponents"));
-    }
-    Ok(cx.pointwise(&shape.meta, prim(op, &[&a, &b])))
+    let dtype = divisor.dtype();
+    let is_zero = prim(Prim::Eq, &[divisor, &number(cx, 0.0, dtype)]);
+    let value = prim(Prim::Select, &[&is_zero, &graph::int(-1), &graph::int(0)]);
+    let zero: E = std::sync::Arc::new(graph::Expr::Check {
+        value,
+        bound: IExpr::one(),
+        error: cx.error(ErrorKind::Runtime, "ZeroDivisionError"),
+    });
+    // Adding the checked zero ties the check to every use of the divisor.
+    Ok(prim(Prim::Add, &[divisor, &convert(&zero, dtype)]))
 }
 
 /// The dtype in which two operands meet, by ATen's rules: tensors with dimensions outrank
@@ -312,11 +336,7 @@ fn divide_mode(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
         cx.arg(&shape, args, 1, "other")?,
     );
     let integer = !shape.meta.dtype.is_float();
-    // A constant divisor that is not zero cannot raise.
-    let safe = matches!(&*b, graph::Expr::Const(l, _) if l.as_i64() != 0);
-    if integer && !safe {
-        return Err(Reason::new("integer division raises on zero"));
-    }
+    let b = if integer { not_zero(cx, &b)? } else { b };
     let value = match args.str(2, "rounding_mode")? {
         None => prim(Prim::Div, &[&a, &b]),
         Some("floor") => prim(Prim::FloorDivide, &[&a, &b]),
@@ -349,23 +369,15 @@ fn pow_scalar(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
         -0.5 if dtype.is_float() => prim(Prim::Div, &[&one(), &prim(Prim::Sqrt, &[&x])]),
         -1.0 if dtype.is_float() => prim(Prim::Div, &[&one(), &x]),
         -2.0 if dtype.is_float() => prim(Prim::Div, &[&one(), &square()]),
-        e if dtype.is_float() => prim(Prim::Pow, &[&x, &float(e, dtype)]),
-        _ => return Err(Reason::new("an integer power above 3")),
+        e if dtype.is_float() || e > 0.0 => prim(Prim::Pow, &[&x, &number(cx, e, dtype)]),
+        _ => return Err(Reason::new("a negative power of integers raises")),
     };
     Ok(cx.pointwise(&shape.meta, value))
 }
 
-fn number(cx: &Lowerer<'_>, value: f64, dtype: DType) -> E {
+/// A number in a dtype's compute type.
+pub(super) fn number(cx: &Lowerer<'_>, value: f64, dtype: DType) -> E {
     cx.element(&Operand::Number(Literal::Float(value)), &[], &[], dtype)
-}
-
-fn relu(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
-    let shape = cx.shape()?;
-    let x = cx.arg(&shape, args, 0, "self")?;
-    let zero = number(cx, 0.0, shape.meta.dtype);
-    // `0 > x ? 0 : x` lets NaN through, as ATen does, and keeps -0.
-    let negative = prim(Prim::Gt, &[&zero, &x]);
-    Ok(cx.pointwise(&shape.meta, prim(Prim::Select, &[&negative, &zero, &x])))
 }
 
 fn clamp(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
@@ -378,9 +390,9 @@ fn clamp(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
         _ if name.contains("hardtanh") => (args.get(1, "min_val"), args.get(2, "max_val")),
         _ => (args.get(1, "min"), args.get(2, "max")),
     };
-    if name.contains("hardtanh") && (low.is_none() || high.is_none()) {
-        return Err(Reason::new("hardtanh with default bounds"));
-    }
+    let standard = |bound: i64| name.contains("hardtanh").then_some(fx::Arg::Int(bound));
+    let (lowest, highest) = (standard(-1), standard(1));
+    let (low, high) = (low.or(lowest.as_ref()), high.or(highest.as_ref()));
     for (bound, op) in [(low, Prim::Maximum), (high, Prim::Minimum)] {
         if let Some(bound) = bound {
             let bound = cx.operand(bound)?;
@@ -439,10 +451,14 @@ fn classify(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let shape = cx.shape()?;
     let view = cx.tensor(args.need(0, "self")?)?;
     let dtype = view.dtype;
-    if !dtype.is_float() {
-        return Err(Reason::new("classification of integers"));
-    }
     let x = cx.read(&shape, &Operand::Tensor(view), dtype);
+    if !dtype.is_float() {
+        let value = match name_of(args) {
+            "aten.signbit" if dtype.is_int() => prim(Prim::Lt, &[&x, &number(cx, 0.0, dtype)]),
+            name => graph::constant(Literal::Bool(name == "aten.isfinite"), DType::Bool),
+        };
+        return Ok(cx.pointwise(&shape.meta, value));
+    }
     let infinity = number(cx, f64::INFINITY, dtype);
     let magnitude = prim(Prim::Abs, &[&x]);
     let value = match name_of(args) {
@@ -479,56 +495,6 @@ fn square(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     Ok(cx.pointwise(&shape.meta, prim(Prim::Mul, &[&x, &x])))
 }
 
-fn silu(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
-    let shape = cx.shape()?;
-    let x = cx.arg(&shape, args, 0, "self")?;
-    // x / (1 + exp(-x)): one division, exact limits at both ends except -inf, as in ATen.
-    let one = number(cx, 1.0, shape.meta.dtype);
-    let e = prim(Prim::Exp, &[&prim(Prim::Neg, &[&x])]);
-    let value = prim(Prim::Div, &[&x, &prim(Prim::Add, &[&one, &e])]);
-    Ok(cx.pointwise(&shape.meta, value))
-}
-
-fn gelu(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
-    let shape = cx.shape()?;
-    let dtype = shape.meta.dtype;
-    let x = cx.arg(&shape, args, 0, "self")?;
-    let tanh_form = args.str(1, "approximate")? == Some("tanh");
-    let n = |v: f64| number(cx, v, dtype);
-    let inner = if tanh_form {
-        let cube = prim(Prim::Mul, &[&prim(Prim::Mul, &[&x, &x]), &x]);
-        let sum = prim(Prim::Add, &[&x, &prim(Prim::Mul, &[&n(0.044715), &cube])]);
-        let scaled = prim(Prim::Mul, &[&n(std::f64::consts::FRAC_2_PI.sqrt()), &sum]);
-        prim(Prim::Tanh, &[&scaled])
-    } else {
-        let scaled = prim(Prim::Mul, &[&x, &n(std::f64::consts::FRAC_1_SQRT_2)]);
-        prim(Prim::Erf, &[&scaled])
-    };
-    let half = prim(Prim::Mul, &[&n(0.5), &x]);
-    let value = prim(Prim::Mul, &[&half, &prim(Prim::Add, &[&n(1.0), &inner])]);
-    Ok(cx.pointwise(&shape.meta, value))
-}
-
-fn leaky_relu(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
-    let shape = cx.shape()?;
-    let dtype = shape.meta.dtype;
-    let x = cx.arg(&shape, args, 0, "self")?;
-    let slope = number(cx, args.float(1, "negative_slope", 0.01)?, dtype);
-    let positive = prim(Prim::Gt, &[&x, &number(cx, 0.0, dtype)]);
-    let scaled = prim(Prim::Mul, &[&x, &slope]);
-    Ok(cx.pointwise(&shape.meta, prim(Prim::Select, &[&positive, &x, &scaled])))
-}
-
-fn threshold(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
-    let shape = cx.shape()?;
-    let dtype = shape.meta.dtype;
-    let x = cx.arg(&shape, args, 0, "self")?;
-    let bound = cx.arg(&shape, args, 1, "threshold")?;
-    let fill = cx.element(&Operand::Number(literal(args.need(2, "value")?)?), &[], &[], dtype);
-    let below = prim(Prim::Le, &[&x, &bound]);
-    Ok(cx.pointwise(&shape.meta, prim(Prim::Select, &[&below, &fill, &x])))
-}
-
 fn frac(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let shape = cx.shape()?;
     if !shape.meta.dtype.is_float() {
@@ -537,6 +503,10 @@ fn frac(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let x = cx.arg(&shape, args, 0, "self")?;
     let whole = prim(Prim::Trunc, &[&x]);
     Ok(cx.pointwise(&shape.meta, prim(Prim::Sub, &[&x, &whole])))
+}
+
+fn positive(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    Ok(Meaning::Tensor(cx.tensor(args.need(0, "self")?)?))
 }
 
 /// ATen switches the formula at weight 0.5 so that both ends are exact.
@@ -573,71 +543,10 @@ fn convert_dtype(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     Ok(cx.pointwise(&meta, value))
 }
 
-fn full(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
-    let shape = cx.shape()?;
-    let name = name_of(args);
-    let operand = match name {
-        _ if name.contains("zeros") => Operand::Number(Literal::Int(0)),
-        _ if name.contains("ones") => Operand::Number(Literal::Int(1)),
-        "aten.scalar_tensor" => cx.operand(args.need(0, "s")?)?,
-        "aten.new_full" => cx.operand(args.need(2, "fill_value")?)?,
-        "aten.fill.Scalar" => cx.operand(args.need(1, "value")?)?,
-        _ => cx.operand(args.need(1, "fill_value")?)?,
-    };
-    let value = cx.read(&shape, &operand, shape.meta.dtype);
-    Ok(cx.pointwise(&shape.meta, value))
-}
-
-fn fill_tensor(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
-    let shape = cx.shape()?;
-    let value = cx.arg(&shape, args, 1, "value")?;
-    Ok(cx.pointwise(&shape.meta, value))
-}
-
-fn iota(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
-    let shape = cx.shape()?;
-    let number_arg = |name: &str, default: i64| -> Lowered<IExpr> {
-        match args.node.kwarg(name) {
-            None | Some(fx::Arg::None) => Ok(IExpr::constant(default)),
-            Some(arg) => cx.size(arg),
-        }
-    };
-    let (start, step) = if args.node.target.starts_with("prims") {
-        (number_arg("start", 0)?, number_arg("step", 1)?)
-    } else {
-        let step = match args.get(2, "step") {
-            Some(arg) => cx.size(arg)?,
-            None => IExpr::one(),
-        };
-        (cx.size(args.need(0, "start")?)?, step)
-    };
-    let value = graph::index(&start + &(&shape.at[0] * &step));
-    Ok(cx.pointwise(&shape.meta, value))
-}
-
 fn copy(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let shape = cx.shape()?;
     let value = cx.arg(&shape, args, 1, "src")?;
     Ok(cx.pointwise(&shape.meta, value))
-}
-
-fn triangle(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
-    let shape = cx.shape()?;
-    let rank = shape.meta.sizes.len();
-    if rank < 2 {
-        return Err(Reason::new("fewer than two dimensions"));
-    }
-    let x = cx.arg(&shape, args, 0, "self")?;
-    let diagonal = args.int(1, "diagonal")?.unwrap_or(0);
-    let distance = graph::index(&shape.at[rank - 1] - &shape.at[rank - 2]);
-    let op = if args.node.target.contains("tril") {
-        Prim::Le
-    } else {
-        Prim::Ge
-    };
-    let keep = prim(op, &[&distance, &graph::int(diagonal)]);
-    let zero = number(cx, 0.0, shape.meta.dtype);
-    Ok(cx.pointwise(&shape.meta, prim(Prim::Select, &[&keep, &x, &zero])))
 }
 
 /// `self + value * a * b`; `prims.fma(a, b, c)` is `a*b + c`.
@@ -665,30 +574,6 @@ fn addcdiv(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let scale = number(cx, args.float(3, "value", 1.0)?, shape.meta.dtype);
     let quotient = prim(Prim::Div, &[&prim(Prim::Mul, &[&scale, &y]), &z]);
     Ok(cx.pointwise(&shape.meta, prim(Prim::Add, &[&x, &quotient])))
-}
-
-/// `grad * y * (1 - y)` for sigmoid, `grad * (1 - y*y)` for tanh.
-fn activation_backward(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
-    let shape = cx.shape()?;
-    let grad = cx.arg(&shape, args, 0, "grad_output")?;
-    let y = cx.arg(&shape, args, 1, "output")?;
-    let one = number(cx, 1.0, shape.meta.dtype);
-    let slope = if args.node.target.contains("tanh") {
-        prim(Prim::Sub, &[&one, &prim(Prim::Mul, &[&y, &y])])
-    } else {
-        prim(Prim::Mul, &[&y, &prim(Prim::Sub, &[&one, &y])])
-    };
-    Ok(cx.pointwise(&shape.meta, prim(Prim::Mul, &[&grad, &slope])))
-}
-
-fn threshold_backward(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
-    let shape = cx.shape()?;
-    let grad = cx.arg(&shape, args, 0, "grad_output")?;
-    let x = cx.arg(&shape, args, 1, "self")?;
-    let bound = cx.arg(&shape, args, 2, "threshold")?;
-    let below = prim(Prim::Le, &[&x, &bound]);
-    let zero = number(cx, 0.0, shape.meta.dtype);
-    Ok(cx.pointwise(&shape.meta, prim(Prim::Select, &[&below, &zero, &grad])))
 }
 
 /// The write of a new value into a graph input, at the graph's end.

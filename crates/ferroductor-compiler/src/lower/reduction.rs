@@ -216,14 +216,15 @@ fn extremum_dim(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let (values, indices) = (cx.result_at(0)?, cx.result_at(1)?);
     let view = cx.tensor(args.need(0, "self")?)?;
     let rank = view.sizes.len();
-    if rank == 0 || view.dtype == DType::Bool {
-        return Err(Reason::new("max or min of a scalar or of bool"));
-    }
     let dim = args.dim(1, "dim", rank, 0)?;
+    if rank == 0 {
+        let at = cx.pointwise(&indices, graph::int(0));
+        return Ok(Meaning::Tuple(vec![Meaning::Tensor(view), at]));
+    }
     let span = Span::new(view, &[dim]);
     not_empty(&span)?;
     let max = args.node.target.contains("max");
-    let value = span.element(values.dtype);
+    let value = span.element(ordered(values.dtype));
     let best = cx.reduce(&span, if max { Combine::Max } else { Combine::Min }, value.clone());
     let at = cx.reduce(&span, if max { Combine::ArgMax } else { Combine::ArgMin }, value);
     let best = cx.finish(&span, &best, &values);
@@ -231,12 +232,17 @@ fn extremum_dim(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     Ok(Meaning::Tuple(vec![best, at]))
 }
 
+/// The type in which elements are compared: predicates as small integers.
+fn ordered(dtype: DType) -> DType {
+    if dtype == DType::Bool { DType::U8 } else { dtype }
+}
+
 fn arg_extremum(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let meta = cx.result()?;
     let view = cx.tensor(args.need(0, "self")?)?;
     let rank = view.sizes.len();
-    if rank == 0 || view.dtype == DType::Bool {
-        return Err(Reason::new("argmax or argmin of a scalar or of bool"));
+    if rank == 0 {
+        return Ok(cx.pointwise(&meta, graph::int(0)));
     }
     let span = match args.int(1, "dim")? {
         Some(_) => Span::new(view, &[args.dim(1, "dim", rank, 0)?]),
@@ -252,7 +258,7 @@ fn arg_extremum(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     } else {
         Combine::ArgMin
     };
-    let value = span.element(span.view.dtype);
+    let value = span.element(ordered(span.view.dtype));
     let at = cx.reduce(&span, combine, value);
     if args.int(1, "dim")?.is_none() && !meta.sizes.is_empty() {
         let shaped = super::views::expanded(&at, meta.sizes.clone());
@@ -368,13 +374,11 @@ fn cumulative(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     )))
 }
 
-/// What the softmaxes share: the view's span over one dimension, and the shifted element.
+/// What the softmaxes share, as elements in the full shape.
 struct Softmax {
-    span: Span,
-    dtype: DType,
-    /// `x - max` in the full shape.
+    /// `x - max`.
     shifted: E,
-    /// The sum of `exp(x - max)`, as an element in the full shape.
+    /// The sum of `exp(x - max)`.
     total: E,
 }
 
@@ -398,29 +402,31 @@ fn softmax_parts(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Option<Softma
     let x = convert(&span.view.load(&at, &sizes), dtype);
     let shifted = prim(Prim::Sub, &[&x, &top.load(&span.outer(&at), &sizes)]);
     let total = total.load(&span.outer(&at), &sizes);
-    Ok(Some(Softmax {
-        span,
-        dtype,
-        shifted,
-        total,
-    }))
+    Ok(Some(Softmax { shifted, total }))
 }
 
 fn softmax(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let meta = cx.result()?;
     let Some(parts) = softmax_parts(cx, args)? else {
-        return Err(Reason::new("softmax of a scalar"));
+        return scalar_softmax(cx, args, Prim::Exp);
     };
     let e = prim(Prim::Exp, &[&parts.shifted]);
     Ok(cx.pointwise(&meta, prim(Prim::Div, &[&e, &parts.total])))
 }
 
+/// Of one element: `finish(x - x)`, which is 1 or 0 unless `x` is no finite number.
+fn scalar_softmax(cx: &mut Lowerer<'_>, args: &Args<'_>, finish: Prim) -> Lowered<Meaning> {
+    let meta = cx.result()?;
+    let x = convert(&cx.tensor(args.need(0, "self")?)?.load(&[], &[]), meta.dtype);
+    let shifted = prim(Prim::Sub, &[&x, &x]);
+    Ok(cx.pointwise(&meta, prim(finish, &[&shifted])))
+}
+
 fn log_softmax(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let meta = cx.result()?;
     let Some(parts) = softmax_parts(cx, args)? else {
-        return Err(Reason::new("log_softmax of a scalar"));
+        return scalar_softmax(cx, args, Prim::Abs);
     };
-    debug_assert_eq!(parts.dtype, parts.span.view.dtype.compute());
     let log = prim(Prim::Log, &[&parts.total]);
     Ok(cx.pointwise(&meta, prim(Prim::Sub, &[&parts.shifted, &log])))
 }

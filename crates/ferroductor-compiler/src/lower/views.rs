@@ -26,6 +26,7 @@ pub fn rule(name: &str) -> Option<Rule> {
         "aten.cat" => cat,
         "aten.stack" => stack,
         "aten.constant_pad_nd" => constant_pad,
+        "aten.as_strided" => as_strided,
         "aten.slice_scatter" => slice_scatter,
         "aten.select_scatter" => select_scatter,
         _ => return None,
@@ -310,14 +311,58 @@ fn flip(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     Ok(Meaning::Tensor(view.remap(sizes, &old)))
 }
 
+/// Elements by their place in memory, for a base that fills its memory in row-major order.
+fn as_strided(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let view = first(cx, args)?;
+    let fx::Arg::Node(base) = args.need(0, "self")? else {
+        return Err(Reason::new("the base is not a node"));
+    };
+    let meta = cx.fx.nodes[*base]
+        .value
+        .tensor()
+        .ok_or_else(|| Reason::new("the base is not a tensor"))?;
+    if !meta.offset.is_zero() || meta.strides != graph::contiguous_strides(&meta.sizes) {
+        return Err(Reason::new("as_strided of a view"));
+    }
+    let sizes = cx.result()?.sizes;
+    let strides = cx.size_list(args.need(2, "stride")?)?;
+    let offset = match args.get(3, "storage_offset") {
+        Some(arg) => cx.size(arg)?,
+        None => IExpr::zero(),
+    };
+    let numel = IExpr::product(&view.sizes);
+    let one = IExpr::one();
+    let last = sizes
+        .iter()
+        .zip(&strides)
+        .fold(offset.clone(), |last, (size, stride)| &last + &(&(size - &one) * stride));
+    match (last.as_const(), numel.as_const()) {
+        (Some(last), Some(numel)) if last < numel => {}
+        _ => return Err(Reason::new("as_strided that may leave the base")),
+    }
+    let flat = variables(sizes.len())
+        .iter()
+        .zip(&strides)
+        .fold(offset, |flat, (v, stride)| &flat + &(v * stride));
+    let line = reshaped(&view, vec![numel]);
+    Ok(Meaning::Tensor(line.remap(sizes, &[flat])))
+}
+
 fn roll(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let view = first(cx, args)?;
     let rank = view.sizes.len();
     let dims = args.ints(2, "dims")?.unwrap_or_default();
-    if dims.is_empty() {
-        return Err(Reason::new("roll over the flattened tensor"));
-    }
     let shifts = cx.size_list(args.need(1, "shifts")?)?;
+    if dims.is_empty() {
+        let [shift] = &shifts[..] else {
+            return Err(Reason::new("several shifts and no dimension"));
+        };
+        let numel = IExpr::product(&view.sizes);
+        let line = reshaped(&view, vec![numel.clone()]);
+        let old = (&IExpr::var(0) - shift).modulo(&numel);
+        let rolled = line.remap(vec![numel], &[old]);
+        return Ok(Meaning::Tensor(reshaped(&rolled, view.sizes)));
+    }
     let mut old = variables(rank);
     for (d, shift) in dims.into_iter().zip(shifts) {
         let d = wrap_dim(d, rank)?;
@@ -449,10 +494,10 @@ fn slice_scatter(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
         let value = src.load(&variables(src.sizes.len()), &src.sizes);
         return Ok(cx.pointwise(&meta, value));
     }
-    if step != 1 {
-        return Err(Reason::new("slice_scatter with a step"));
+    if step == 1 {
+        return scatter_box(cx, &base, &src, dim, start, &meta);
     }
-    scatter_box(cx, &base, &src, dim, start, &meta)
+    scatter_steps(cx, &base, &src, dim, (start, step), &meta)
 }
 
 fn select_scatter(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
@@ -466,6 +511,30 @@ fn select_scatter(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     old.remove(dim);
     let src = src.remap(sizes, &old);
     scatter_box(cx, &base, &src, dim, at, &meta)
+}
+
+/// `base` with every `step`-th element from `start` on along `dim` taken from `src`.
+fn scatter_steps(
+    cx: &mut Lowerer<'_>,
+    base: &View,
+    src: &View,
+    dim: usize,
+    (start, step): (IExpr, i64),
+    meta: &fx::TensorMeta,
+) -> Lowered<Meaning> {
+    let at = variables(base.sizes.len());
+    let from_start = &at[dim] - &start;
+    let step = IExpr::constant(step);
+    let mut inner = at.clone();
+    inner[dim] = from_start.floor_div(&step);
+    let bounds = vec![
+        (inner[dim].clone(), src.sizes[dim].clone()),
+        // Zero where the step falls on an element.
+        (from_start.modulo(&step), IExpr::one()),
+    ];
+    let value = graph::convert(&src.load(&inner, &[]), meta.dtype);
+    let other = graph::convert(&base.load(&at, &base.sizes), meta.dtype);
+    Ok(cx.pointwise(meta, guard(bounds, value, other)))
 }
 
 /// `base` with the box of `src` from `start` on along `dim` replaced.

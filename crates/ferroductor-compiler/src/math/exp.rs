@@ -90,10 +90,10 @@ pub(super) fn exp_times<'b>(x: Value<'b>, rest: Value<'b>, factor: Value<'b>) ->
     split.n.scale(exp_near_zero(split.high + low) * factor)
 }
 
-/// `e^x / 2`, which is finite a little beyond the range of `e^x`, for `x` from -700 up.
+/// `e^x / 2`, which is finite a little beyond the range of `e^x`, for `x >= 0` in double precision.
 pub(super) fn half_exp(x: Value<'_>) -> Value<'_> {
     let [ln_2, rest] = x.format().ln_2;
-    let x = x.at_most(712.0);
+    let x = x.at_most(710.6);
     let n = nearest(x, LOG2_E, x.format().bias - 2);
     let r = n.float.fnma(rest, n.float.fnma(ln_2, x));
     exp_near_zero(r) * n.power_of_two() * 2.0
@@ -101,7 +101,7 @@ pub(super) fn half_exp(x: Value<'_>) -> Value<'_> {
 
 /// `(e^a - 1) / 2` for `a >= 0`, likewise.
 pub(super) fn half_expm1(a: Value<'_>) -> Value<'_> {
-    let split = split_by_ln_2(a.at_most(712.0), a.format().bias - 2);
+    let split = split_by_ln_2(a.at_most(710.6), a.format().bias - 2);
     split.expm1_times_power(0.25) * 2.0
 }
 

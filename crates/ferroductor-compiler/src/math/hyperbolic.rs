@@ -44,7 +44,8 @@ pub fn tanh(x: Value<'_>) -> Value<'_> {
 /// Hyperbolic sine, in double precision: with `h = (e^a - 1) / 2`, `h + h / (2 h + 1)`.
 pub fn sinh(x: Value<'_>) -> Value<'_> {
     let h = half_expm1(x.abs());
-    (h + h / (h * 2.0 + 1.0)).copy_sign(x)
+    let finite = h.at_most(1e300);
+    (h + finite / (finite * 2.0 + 1.0)).copy_sign(x)
 }
 
 /// Hyperbolic cosine, in double precision.

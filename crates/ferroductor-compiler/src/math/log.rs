@@ -29,11 +29,11 @@ const LOG_F64: [f64; 7] = [
 ];
 
 /// A positive number in parts: `2^exponent * (1 + f)`.
-struct Parts<'b> {
+pub(super) struct Parts<'b> {
     /// As a float.
-    exponent: Value<'b>,
-    /// The bits of `1 + f` as a float.
-    significand: Value<'b>,
+    pub exponent: Value<'b>,
+    /// `1 + f`
+    pub significand: Value<'b>,
 }
 
 /// The bits of `sqrt(1/2)`: subtracting them carries into the exponent field exactly where the
@@ -51,11 +51,11 @@ fn split<'b>(x: Value<'b>, bits: Value<'b>, bits_of_origin: Value<'b>) -> Parts<
     let significand = ((distance & fraction_mask) + half_root_bits(x)).float();
     let exponent = match x.scalar() {
         DType::F64 => {
-            // No target but AVX-512 converts 64-bit integers: the biased exponent, made positive,
-            // becomes the low bits of 2^52 + exponent.
+            // No target but AVX-512 converts 64-bit integers: the exponent, biased to be positive
+            // in 12 bits, becomes the low bits of 2^52 + exponent.
             let bias = 2 * format.bias;
             let biased = distance + (bias << format.fraction_bits);
-            let field = (biased & (0xfff << format.fraction_bits)).shr(format.fraction_bits);
+            let field = biased.shr(format.fraction_bits) & 0xfff;
             let two_52 = f64::powi(2.0, 52);
             (field | two_52.to_bits() as i64).float() - (two_52 + bias as f64)
         }
@@ -68,7 +68,7 @@ fn split<'b>(x: Value<'b>, bits: Value<'b>, bits_of_origin: Value<'b>) -> Parts<
 }
 
 /// Splits any positive finite number; a subnormal one is multiplied into the normal range first.
-fn split_positive(x: Value<'_>) -> Parts<'_> {
+pub(super) fn split_positive(x: Value<'_>) -> Parts<'_> {
     let format = x.format();
     let tiny = x.lt(format.smallest_normal);
     let raise = format.fraction_bits;

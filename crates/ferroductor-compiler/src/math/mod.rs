@@ -119,6 +119,7 @@ fn double(prim: Prim) -> Option<Definition> {
         Prim::Atanh => unary(hyperbolic::atanh, 2.0),
         Prim::Erf => unary(erf::erf, 2.0),
         Prim::Erfc => unary(erf::erfc, 3.0),
+        Prim::Pow => binary(pow::pow_f64, 2.0),
         _ => None,
     }
 }

@@ -1,6 +1,8 @@
 //! Powers.
 
 use super::builder::Value;
+use super::exp::exp_times;
+use super::log::split_positive;
 use ferroductor_ir::dtype::DType;
 
 /// `log2((1 + s) / (1 - s)) / s` in powers of `s^2`, for numbers between `sqrt(1/2)` and
@@ -55,6 +57,106 @@ fn log2_of_magnitude(a: Value<'_>) -> Value<'_> {
 fn exp2_short(x: Value<'_>) -> Value<'_> {
     let n = super::format::nearest(x, 1.0, 1023);
     (x - n.float).polynomial(&EXP2) * n.power_of_two()
+}
+
+/// `x^y` in double precision: `e^(y log |x|)` with the logarithm in two doubles, since its relative
+/// error is multiplied by up to 745.
+pub fn pow_f64<'b>(x: Value<'b>, y: Value<'b>) -> Value<'b> {
+    let a = x.abs();
+    let logarithm = log_in_two(a);
+    // Beyond the bound the result is 0, 1 or infinite, and the products stay finite.
+    let bounded = y.at_least(-EXPONENT_BOUND).at_most(EXPONENT_BOUND);
+    let product = scaled(logarithm, bounded);
+    let in_range = product.high.at_least(-760.0).at_most(760.0);
+    let is_in_range = in_range.eq(product.high);
+    let rest = is_in_range.select(product.low, x.number(0.0));
+    let magnitude = exp_times(in_range, rest, x.number(1.0));
+    let is_edge = a.eq(0.0) | a.eq(f64::INFINITY);
+    let grows = a.gt(1.0) ^ y.lt(0.0);
+    let edge = grows.select(x.number(f64::INFINITY), x.number(0.0));
+    let is_nan = x.is_nan() | y.is_nan();
+    let magnitude = is_nan.select(x + y, is_edge.select(edge, magnitude));
+    with_power_rules(x, y, magnitude)
+}
+
+/// 2^66: no double but 1 stays finite and non-zero at this power.
+const EXPONENT_BOUND: f64 = 73786976294838206464.0;
+
+/// A number as an unevaluated sum, `low` at most half a unit of the last place of `high`.
+#[derive(Clone, Copy)]
+struct Two<'b> {
+    high: Value<'b>,
+    low: Value<'b>,
+}
+
+/// The sum of `a` and a `b` that is not greater.
+fn ordered_sum<'b>(a: Value<'b>, b: Value<'b>) -> Two<'b> {
+    let high = a + b;
+    Two {
+        high,
+        low: b - (high - a),
+    }
+}
+
+fn scaled<'b>(a: Two<'b>, factor: Value<'b>) -> Two<'b> {
+    let (high, low) = a.high.exact_product(factor);
+    ordered_sum(high, a.low.fma(factor, low))
+}
+
+fn product<'b>(a: Two<'b>, b: Two<'b>) -> Two<'b> {
+    let (high, low) = a.high.exact_product(b.high);
+    ordered_sum(high, a.high.fma(b.low, a.low.fma(b.high, low)))
+}
+
+/// `(atanh(s) / s - 1 - s^2 / 3) / s^4` in powers of `s^2`, for `s` up to 0.172; error 2^-50 of
+/// itself.
+const ATANH_REST: [f64; 7] = [
+    0.20000000000001128,
+    0.1428571428504923,
+    0.11111111260062688,
+    0.09090892174508317,
+    0.07693379091687766,
+    0.06628398743671755,
+    0.06598260258360247,
+];
+/// What the double 1/3 lacks.
+const THIRD_REST: f64 = 1.850371707708594e-17;
+/// `ln 2` in three parts; the first two have few enough bits for exact multiples.
+const LN_2: [f64; 3] = [0.6931471805592082, 7.371002565161996e-13, 5.8029889835956905e-25];
+
+/// `log(a)` to some 2^-66 of itself, for positive finite `a`: with `s = f / (2 + f)`, twice
+/// `s + s^3 / 3 + …`, of which only the terms from the third on are small enough for one double.
+fn log_in_two(a: Value<'_>) -> Two<'_> {
+    let parts = split_positive(a);
+    let f = parts.significand - 1.0;
+    let divisor = ordered_sum(a.number(2.0), f);
+    let reciprocal = 1.0 / divisor.high;
+    let s = quotient(f, divisor, reciprocal);
+    let z = product(s, s);
+    let third = ordered_sum(a.number(1.0 / 3.0), z.high * z.high.polynomial(&ATANH_REST));
+    let third = Two {
+        low: third.low + THIRD_REST,
+        ..third
+    };
+    let cubic = product(s, product(z, third));
+    let sum = ordered_sum(s.high, cubic.high);
+    let half = ordered_sum(sum.high, sum.low + (s.low + cubic.low));
+    let e = parts.exponent;
+    let leading = ordered_sum(e * LN_2[0], half.high * 2.0);
+    // Where the exponent is zero the first summand is not the greater, but it is zero.
+    let is_zero = e.eq(0.0);
+    let high = is_zero.select(half.high * 2.0, leading.high);
+    let lost = is_zero.select(a.number(0.0), leading.low);
+    let low = e.fma(LN_2[1], lost) + e.fma(LN_2[2], half.low * 2.0);
+    ordered_sum(high, low)
+}
+
+/// `f / divisor`, given `1 / divisor` in one double.
+fn quotient<'b>(f: Value<'b>, divisor: Two<'b>, reciprocal: Value<'b>) -> Two<'b> {
+    let high = f * reciprocal;
+    let (product, rest) = high.exact_product(divisor.high);
+    let remainder = ((f - product) - rest) - high * divisor.low;
+    ordered_sum(high, remainder * reciprocal)
 }
 
 /// C's rules for `pow`, given `|x|^y` with NaN where infinity meets zero.

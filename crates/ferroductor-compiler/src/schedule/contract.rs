@@ -21,6 +21,9 @@ type Result<T> = std::result::Result<T, CompileError>;
 /// Rows that one kernel tile covers; a multiple of every `mr`.
 const ROWS_PER_TILE: i64 = 48;
 
+/// Products summed up before they are added to the total.
+const DEPTH_RUN: i64 = 256;
+
 /// Axes that together form one dimension of the product, slowest first.
 #[derive(Clone, Debug)]
 struct Dimension {
@@ -427,13 +430,29 @@ impl Product<'_, '_> {
     ) -> Result<()> {
         let (mr, nr, lanes) = (self.mr, self.nr(), self.lanes as u32);
         let source = self.first_operand(row, rows, depth)?;
+        // Partial sums over runs of `k` keep the rounding error near that of blocked libraries.
+        let run = IExpr::constant(DEPTH_RUN);
+        let single = depth.as_const().is_some_and(|d| d <= DEPTH_RUN);
+        let start = if single {
+            IExpr::zero()
+        } else {
+            self.clear_tile(tile)?;
+            self.eval.open_for(IExpr::zero(), depth.clone(), DEPTH_RUN)
+        };
+        let end = match depth.as_const() {
+            Some(_) if single => depth.clone(),
+            Some(d) if d % DEPTH_RUN == 0 => &start + &run,
+            _ => {
+                let end = (&start + &run).smaller(depth);
+                self.eval.emitter.index_value(&end)
+            }
+        };
         let ty = Ty::new(DType::F32, lanes);
-        let mut sums = Vec::new();
-        for _ in 0..mr * self.vectors {
-            let zero = self.eval.emitter.constant(Literal::Float(0.0), ty);
-            sums.push(self.eval.emitter.register(zero));
-        }
-        let at = self.eval.open_for(IExpr::zero(), depth.clone(), 1);
+        let zero = self.eval.emitter.constant(Literal::Float(0.0), ty);
+        let sums: Vec<RegId> = (0..mr * self.vectors)
+            .map(|_| self.eval.emitter.register(zero))
+            .collect();
+        let at = self.eval.open_for(start, end, 1);
         let mut columns = Vec::new();
         for v in 0..self.vectors {
             columns.push(self.eval.emitter.push_here(Op::Load {
@@ -458,10 +477,31 @@ impl Product<'_, '_> {
         }
         self.eval.close();
         for (n, register) in sums.into_iter().enumerate() {
-            let value = self.eval.emitter.get(register);
             let index = IExpr::constant(n as i64 * self.lanes);
+            let mut value = self.eval.emitter.get(register);
+            if !single {
+                let before = self.eval.emitter.push_here(Op::Load {
+                    buf: tile,
+                    index: index.clone(),
+                    lanes,
+                });
+                value = self.eval.emitter.prim(Prim::Add, &[before, value])?;
+            }
             self.eval.emitter.store(tile, index, value);
         }
+        if !single {
+            self.eval.close();
+        }
+        Ok(())
+    }
+
+    fn clear_tile(&mut self, tile: Buf) -> Result<()> {
+        let ty = Ty::new(DType::F32, self.lanes as u32);
+        let zero = self.eval.emitter.constant(Literal::Float(0.0), ty);
+        let size = IExpr::constant(self.mr * self.nr());
+        let at = self.eval.open_for(IExpr::zero(), size, self.lanes);
+        self.eval.emitter.store(tile, at, zero);
+        self.eval.close();
         Ok(())
     }
 

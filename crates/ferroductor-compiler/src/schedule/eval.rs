@@ -130,13 +130,6 @@ impl<'a> Evaluator<'a> {
         self.emitter.close();
     }
 
-    /// Forgets what was computed in the innermost block, because an axis moved.
-    pub fn forget(&mut self) {
-        if let Some(top) = self.memo.last_mut() {
-            top.clear();
-        }
-    }
-
     // Expressions.
 
     pub fn eval(&mut self, e: &E) -> Result<ValueId> {
@@ -352,7 +345,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Like [`Evaluator::place`], with scalar values for `Atom::Value(k)`.
-    fn place_with(&mut self, e: &IExpr, values: &[ValueId]) -> IExpr {
+    pub fn place_with(&mut self, e: &IExpr, values: &[ValueId]) -> IExpr {
         let axis = self.axis.clone();
         let sized = self.sized(e);
         sized.substitute(

@@ -531,7 +531,7 @@ impl<'a, 'b> Loops<'a, 'b> {
             .map(|v| self.eval.eval(v))
             .collect::<Result<Vec<_>>>()?;
         let mut value = self.eval.eval(value)?;
-        let index = self.eval.place_values(offset, &positions);
+        let index = self.eval.place_with(offset, &positions);
         let lanes = self.eval.vector.map_or(1, |v| v.lanes);
         value = self.eval.emitter.widen(value, lanes);
         if accumulate {
@@ -676,18 +676,4 @@ fn even_chunk(extent: &IExpr, wanted: i64, lanes: i64) -> i64 {
         }
     }
     rounded
-}
-
-impl Evaluator<'_> {
-    /// An offset in which `Atom::Value(k)` is a computed scalar.
-    pub fn place_values(&mut self, e: &IExpr, values: &[ValueId]) -> IExpr {
-        let placed = self.place(e);
-        placed.substitute(
-            &|a| match a {
-                Atom::Value(k) => values.get(*k as usize).map(|v| IExpr::value(v.0)),
-                _ => None,
-            },
-            &ferroductor_ir::NoRanges,
-        )
-    }
 }

@@ -4,6 +4,8 @@
 //! one 64-bit representation; `math_special.rs` checks that both give the same bits.
 #![allow(dead_code)]
 
+pub mod exact;
+
 use ferroductor_ir::DType;
 use ferroductor_ir::kernel::{Function, Isa, Op, Target, Ty, ValueId};
 use ferroductor_ir::prim::{Literal, Prim};

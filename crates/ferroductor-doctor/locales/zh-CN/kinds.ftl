@@ -1,209 +1,209 @@
-### One cause, one reason and one repair in words for each kind of failure.
+### 每一类故障：一句原因、一段解释、一个修复办法。
 
-python-h-triton-cause = The headers of Python { $python } are missing: Triton found a C compiler, but not { $subject }.
-python-h-triton-why = The interpreter and its headers are two packages on Debian-like systems, and minimal installs, container images and some modules carry only the interpreter. A virtual environment has no headers of its own; it uses those of the interpreter it was made from. Installing build-essential brings the compiler, not Python's headers.
-python-h-triton-fix = Install the headers of exactly Python { $python }, the version that runs torch.
+python-h-triton-cause = 缺少 Python { $python } 的头文件：Triton 找到了 C 编译器，但没有找到 { $subject }。
+python-h-triton-why = 在 Debian 系的系统上，解释器和头文件是两个软件包；最小化安装、容器镜像和某些环境模块只带解释器。虚拟环境没有自己的头文件，它使用创建它的那个解释器的头文件。build-essential 只带来编译器，不带 Python 的头文件。
+python-h-triton-fix = 安装与运行 torch 的版本完全一致的 Python { $python } 头文件。
 
-python-h-inductor-cpp-cause = The headers of exactly Python { $python } are missing ({ $subject }), though the interpreter itself is there.
-python-h-inductor-cpp-why = Debian and Ubuntu split the interpreter (python{ $python }) from its headers (python{ $python }-dev); containers, virtual environments and minimal installs usually have only the first. A virtual environment, or packages in ~/.local, use the headers of the interpreter they belong to. Headers of another version do not help: the C API differs.
-python-h-inductor-cpp-fix = Install the headers of exactly Python { $python }.
+python-h-inductor-cpp-cause = 缺少 Python { $python } 的头文件（{ $subject }），版本必须完全一致；解释器本身是存在的。
+python-h-inductor-cpp-why = Debian 和 Ubuntu 把解释器（python{ $python }）与头文件（python{ $python }-dev）分成两个包；容器、虚拟环境和最小化安装通常只有前者。虚拟环境以及 ~/.local 里的包使用其所属解释器的头文件。其他版本的头文件没有用：C API 不同。
+python-h-inductor-cpp-fix = 安装版本完全一致的 Python { $python } 头文件。
 
-python-h-cpp-extension-cause = The headers of Python { $python } are missing ({ $subject }), so no extension can be compiled.
-python-h-cpp-extension-why = An extension module is compiled against Python's C API. Debian-like systems keep those headers in a package of their own, and containers and minimal installs leave it out. The compiler and torch's headers were found.
-python-h-cpp-extension-fix = Install the headers of exactly Python { $python }, then build again.
+python-h-cpp-extension-cause = 缺少 Python { $python } 的头文件（{ $subject }），因此无法编译任何扩展。
+python-h-cpp-extension-why = 扩展模块要用 Python 的 C API 编译。Debian 系的系统把这些头文件放在单独的包里，容器和最小化安装会省略它。编译器和 torch 的头文件都已找到。
+python-h-cpp-extension-fix = 安装版本完全一致的 Python { $python } 头文件，然后重新编译。
 
-no-cxx-compiler-cause = There is no working C++ compiler ({ $subject }).
-no-cxx-compiler-why = torch.compile on the CPU, and every extension build, runs a C++ compiler; slim container images and minimal systems have none, and a CXX variable that names a missing compiler or launcher counts as none. GPU training needs it too, because parts of the graph are CPU code.
-no-cxx-compiler-fix = Install a C++ compiler where the program runs (in the runtime stage of an image, not only in the build stage), or correct CXX.
+no-cxx-compiler-cause = 没有可用的 C++ 编译器（{ $subject }）。
+no-cxx-compiler-why = 在 CPU 上使用 torch.compile，以及构建任何扩展，都要运行 C++ 编译器；精简镜像和最小化系统没有它，而 CXX 变量指向不存在的编译器或启动器也等于没有。GPU 训练同样需要它，因为计算图的一部分是 CPU 代码。
+no-cxx-compiler-fix = 在程序实际运行的地方安装 C++ 编译器（镜像的运行阶段，而不只是构建阶段），或改正 CXX。
 
-no-c-compiler-triton-cause = Triton found no C compiler ({ $subject }) for its driver helper.
-no-c-compiler-triton-why = On its first use Triton compiles a small C file that talks to the GPU driver. It takes CC, or gcc, or clang from PATH; slim images and fresh WSL systems have none of them.
-no-c-compiler-triton-fix = Install gcc, and Python's headers, which Triton needs next.
+no-c-compiler-triton-cause = Triton 没有为它的辅助模块找到 C 编译器（{ $subject }）。
+no-c-compiler-triton-why = Triton 首次使用时会编译一个与 GPU 驱动通信的小 C 文件。它依次使用 CC、PATH 中的 gcc 或 clang；精简镜像和新装的 WSL 都没有。
+no-c-compiler-triton-fix = 安装 gcc，以及 Triton 接下来需要的 Python 头文件。
 
-omp-h-linux-cause = The OpenMP headers or library of the compiler are missing ({ $subject }).
-omp-h-linux-why = GCC carries omp.h in its own development files; Clang keeps it in a separate package (libomp). A Clang without libomp, or a GCC whose files were removed or belong to another version, cannot compile Inductor's parallel loops.
-omp-h-linux-fix = Install OpenMP for the compiler in use: libomp for Clang, the complete gcc package for GCC.
+omp-h-linux-cause = 缺少编译器的 OpenMP 头文件或库（{ $subject }）。
+omp-h-linux-why = GCC 自己的开发文件里带有 omp.h；Clang 则放在单独的包（libomp）里。没有 libomp 的 Clang，或者文件被删除、版本不一致的 GCC，都无法编译 Inductor 的并行循环。
+omp-h-linux-fix = 为所用的编译器安装 OpenMP：Clang 装 libomp，GCC 装完整的 gcc 包。
 
-omp-macos-cause = Apple's clang has no OpenMP: { $subject } was not found.
-omp-macos-why = Apple ships clang without omp.h and libomp. Inductor's kernels need both; Homebrew installs them outside the folders that clang searches.
-omp-macos-fix = Install libomp with Homebrew or llvm-openmp with conda, and set OMP_PREFIX for the former.
+omp-macos-cause = Apple 的 clang 不带 OpenMP：找不到 { $subject }。
+omp-macos-why = Apple 提供的 clang 不含 omp.h 和 libomp，而 Inductor 的内核两者都需要；Homebrew 把它们装在 clang 不搜索的目录里。
+omp-macos-fix = 用 Homebrew 安装 libomp，或用 conda 安装 llvm-openmp；前者还要设置 OMP_PREFIX。
 
-libomp-loaded-twice-macos-cause = Two copies of the OpenMP runtime are loaded in one process ({ $subject }).
-libomp-loaded-twice-macos-why = torch brings an OpenMP runtime; another package, or the compiled kernel, linked a second copy. Each would start its own threads, so the runtime stops the program.
-libomp-loaded-twice-macos-fix = Let one runtime remain: upgrade torch, or take torch and the other packages from the same source (all pip or all conda).
+libomp-loaded-twice-macos-cause = 同一进程里加载了两份 OpenMP 运行时（{ $subject }）。
+libomp-loaded-twice-macos-why = torch 自带一份 OpenMP 运行时；另一个包或编译出的内核又链接了第二份。两份会各自启动线程，因此运行时终止了程序。
+libomp-loaded-twice-macos-fix = 只保留一份：升级 torch，或让 torch 与其他包来自同一来源（全部 pip 或全部 conda）。
 
-libgomp-missing-cause = GCC's OpenMP runtime ({ $subject }) is missing, or another copy than torch's is used.
-libgomp-missing-why = Code compiled with -fopenmp links libgomp. The compiler's files are incomplete, or the runtime package is absent, or an old copy in the environment hides the right one.
-libgomp-missing-fix = Re-install the gcc packages that carry libgomp, and the runtime library.
+libgomp-missing-cause = 缺少 GCC 的 OpenMP 运行时（{ $subject }），或者用到的不是 torch 的那一份。
+libgomp-missing-why = 用 -fopenmp 编译的代码会链接 libgomp。编译器的文件不完整，或者没有运行时包，或者环境里的旧副本遮住了正确的那份。
+libgomp-missing-fix = 重新安装包含 libgomp 的 gcc 包以及运行时库。
 
-msvc-cl-not-found-cause = The Microsoft C++ compiler ({ $subject }) is not installed or not on PATH.
-msvc-cl-not-found-why = On Windows, Inductor and extension builds run cl.exe. Visual Studio does not put it on PATH; only its developer console, or vcvars64.bat, does. Without the C++ workload it is not there at all.
-msvc-cl-not-found-fix = Install the Build Tools with the C++ workload, and start Python from the "x64 Native Tools" console.
+msvc-cl-not-found-cause = 没有安装微软 C++ 编译器（{ $subject }），或者它不在 PATH 中。
+msvc-cl-not-found-why = 在 Windows 上，Inductor 和扩展构建都运行 cl.exe。Visual Studio 不会把它放进 PATH；只有开发者控制台或 vcvars64.bat 才会。没有 C++ 工作负载时它根本不存在。
+msvc-cl-not-found-fix = 安装带 C++ 工作负载的 Build Tools，并从“x64 Native Tools”控制台启动 Python。
 
-msvc-environment-not-loaded-cause = cl.exe runs, but its environment is not loaded: { $subject } was not found.
-msvc-environment-not-loaded-why = cl.exe finds the standard headers, omp.h and the Windows libraries through INCLUDE and LIB, which vcvars64.bat sets. Putting the folder of cl.exe on PATH is not enough, and an installation without the C++ workload or Windows SDK lacks the files.
-msvc-environment-not-loaded-fix = Run vcvars64.bat in the console that starts Python; if that does not help, add the C++ workload and the Windows SDK.
+msvc-environment-not-loaded-cause = cl.exe 能运行，但没有加载它的环境：找不到 { $subject }。
+msvc-environment-not-loaded-why = cl.exe 通过 INCLUDE 和 LIB 找到标准头文件、omp.h 和 Windows 库，这两个变量由 vcvars64.bat 设置。只把 cl.exe 所在目录加入 PATH 是不够的；没有 C++ 工作负载或 Windows SDK 的安装也缺少这些文件。
+msvc-environment-not-loaded-fix = 在启动 Python 的控制台里先运行 vcvars64.bat；如果仍然不行，再添加 C++ 工作负载和 Windows SDK。
 
-cannot-find-ltorch-cause = The linker did not find torch's own libraries ({ $subject }).
-cannot-find-ltorch-why = The library folder in the command does not hold them: a damaged or half-removed torch, a folder that was moved, or a torch with a known error in the link line.
-cannot-find-ltorch-fix = Re-install torch; with torch before 2.7 on Windows, or when no -L for torch is in the command, upgrade it.
+cannot-find-ltorch-cause = 链接器没有找到 torch 自己的库（{ $subject }）。
+cannot-find-ltorch-why = 命令里的库目录不含这些库：torch 已损坏或只删了一半，目录被移动，或者该版本 torch 的链接参数有已知错误。
+cannot-find-ltorch-fix = 重新安装 torch；如果是 Windows 上 2.7 之前的 torch，或者命令里没有指向 torch 的 -L，请升级。
 
-cannot-find-lcuda-cause = The linker did not find the NVIDIA driver's library ({ $subject }).
-cannot-find-lcuda-why = The driver installs libcuda.so.1; the linker asks for libcuda.so in its search path. After an installation from a run file, in WSL, in containers and when only a 32-bit copy exists, that name is not where the linker looks.
-cannot-find-lcuda-fix = Find libcuda.so.1 and make it known: a link named libcuda.so in a folder of LIBRARY_PATH, or TRITON_LIBCUDA_PATH.
+cannot-find-lcuda-cause = 链接器没有找到 NVIDIA 驱动的库（{ $subject }）。
+cannot-find-lcuda-why = 驱动安装的是 libcuda.so.1；链接器在它的搜索路径里找 libcuda.so。用 .run 文件安装之后、在 WSL 里、在容器里，以及只有 32 位副本时，这个名字都不在它搜索的位置。
+cannot-find-lcuda-fix = 找到 libcuda.so.1 并让链接器看到：在 LIBRARY_PATH 的某个目录里建立名为 libcuda.so 的链接，或设置 TRITON_LIBCUDA_PATH。
 
-libcuda-assertion-cause = Triton did not find the NVIDIA driver's library ({ $subject }).
-libcuda-assertion-why = Triton asks ldconfig where libcuda.so.1 is. The folder of the driver is not in the loader's cache (Colab, Singularity, WSL), or the machine or container has no NVIDIA driver at all.
-libcuda-assertion-fix = With a driver: run ldconfig on its folder, or set LD_LIBRARY_PATH or TRITON_LIBCUDA_PATH. Without one: use the CPU, or start the container with the GPU.
+libcuda-assertion-cause = Triton 没有找到 NVIDIA 驱动的库（{ $subject }）。
+libcuda-assertion-why = Triton 向 ldconfig 询问 libcuda.so.1 的位置。驱动所在目录不在加载器缓存里（Colab、Singularity、WSL），或者这台机器、这个容器根本没有 NVIDIA 驱动。
+libcuda-assertion-fix = 有驱动：对其目录运行 ldconfig，或设置 LD_LIBRARY_PATH 或 TRITON_LIBCUDA_PATH。没有驱动：使用 CPU，或带 GPU 启动容器。
 
-cannot-find-lcudart-cause = The CUDA runtime library ({ $subject }) was not found.
-cannot-find-lcudart-why = The link line looks in CUDA_HOME/lib64; conda keeps the library in lib, pip packages carry only the versioned file, and some systems have only the driver.
-cannot-find-lcudart-fix = Install the CUDA runtime's development files, or add the folder that holds libcudart.so.
+cannot-find-lcudart-cause = 找不到 CUDA 运行时库（{ $subject }）。
+cannot-find-lcudart-why = 链接参数指向 CUDA_HOME/lib64；conda 把库放在 lib，pip 包只有带版本号的文件，而有些系统只有驱动。
+cannot-find-lcudart-fix = 安装 CUDA 运行时的开发文件，或加入 libcudart.so 所在的目录。
 
-glibcxx-not-found-cause = The C++ runtime that was loaded is too old: it lacks { $subject }.
-glibcxx-not-found-why = Something was compiled by a newer GCC than the libstdc++.so.6 which the process loads ({ $detail }). Usually conda's older copy hides the system's newer one, or the other way round.
-glibcxx-not-found-fix = Update the older copy (conda: libstdcxx-ng), or rebuild with a compiler that fits it. Do not overwrite one with the other.
+glibcxx-not-found-cause = 加载的 C++ 运行时太旧：缺少 { $subject }。
+glibcxx-not-found-why = 有东西是用比进程所加载的 libstdc++.so.6（{ $detail }）更新的 GCC 编译的。通常是 conda 的旧副本遮住了系统的新副本，或者反过来。
+glibcxx-not-found-fix = 更新较旧的那份（conda：libstdcxx-ng），或用与之相配的编译器重新编译。不要用一份覆盖另一份。
 
-glibc-too-old-cause = The system's C library is too old: { $subject } is wanted.
-glibc-too-old-why = A binary ({ $detail }) was built on a newer distribution. The C library belongs to the distribution and cannot be replaced alone.
-glibc-too-old-fix = Use a newer distribution or container image, or a release built for older systems.
+glibc-too-old-cause = 系统的 C 库太旧：需要 { $subject }。
+glibc-too-old-why = 某个二进制文件（{ $detail }）是在更新的发行版上构建的。C 库属于发行版，不能单独更换。
+glibc-too-old-fix = 使用更新的发行版或容器镜像，或者使用为旧系统构建的版本。
 
-cxx-standard-too-old-cause = The compiler is too old for the C++ that torch needs ({ $subject }).
-cxx-standard-too-old-why = torch's headers and Inductor's code need C++17, newer releases C++20, and GCC 9 or later. The compiler is older, or the extension pins an old standard.
-cxx-standard-too-old-fix = Install a newer compiler and name it in CXX and CC, or raise the standard the extension asks for.
+cxx-standard-too-old-cause = 编译器太旧，不支持 torch 所需的 C++（{ $subject }）。
+cxx-standard-too-old-why = torch 的头文件和 Inductor 的代码需要 C++17，较新的版本需要 C++20，以及 GCC 9 或更高。编译器更旧，或者扩展固定了旧标准。
+cxx-standard-too-old-fix = 安装更新的编译器并写入 CXX 和 CC，或提高扩展要求的标准。
 
-arch-flags-or-compiler-crash-cause = The compiler does not handle the CPU's instructions, or crashed on them ({ $subject }).
-arch-flags-or-compiler-crash-why = -march=native asks for all that this CPU has. A compiler or assembler older than the CPU does not know the names, and some versions crash on vectorised code.
-arch-flags-or-compiler-crash-fix = Use a newer compiler with its assembler, or generate smaller vectors.
+arch-flags-or-compiler-crash-cause = 编译器不支持 CPU 的指令，或在处理时崩溃（{ $subject }）。
+arch-flags-or-compiler-crash-why = -march=native 要求用上这颗 CPU 的全部指令。比 CPU 更旧的编译器或汇编器不认识这些名字，某些版本还会在向量化代码上崩溃。
+arch-flags-or-compiler-crash-fix = 使用更新的编译器及其汇编器，或生成更短的向量。
 
-compiler-killed-oom-cause = The compiler was killed because memory ran out.
-compiler-killed-oom-why = Compiling torch code takes 1 to 4 GB for each process, and ninja and Inductor start one for each core. The system, or the limit of the container, then kills the compiler; the last line of the log is only the build tool's.
-compiler-killed-oom-fix = Compile with fewer processes (MAX_JOBS=1), or give more memory.
+compiler-killed-oom-cause = 内存耗尽，编译器被系统杀死。
+compiler-killed-oom-why = 编译 torch 代码时每个进程要用 1 到 4 GB 内存，而 ninja 和 Inductor 每个核心启动一个进程。系统或容器的限制于是杀死编译器；日志最后一行只是构建工具的。
+compiler-killed-oom-fix = 用更少的进程编译（MAX_JOBS=1），或增加内存。
 
-no-space-left-cause = No space is left where compiled code or temporary files are written ({ $subject }).
-no-space-left-why = The compilers write to TMPDIR and to the cache folders. A full disk, a small tmpfs, a quota or exhausted inodes stop them, often without naming the path.
-no-space-left-fix = Free space, or move TMPDIR and the cache folders to another disk.
+no-space-left-cause = 写入编译结果或临时文件的地方没有空间了（{ $subject }）。
+no-space-left-why = 编译器写入 TMPDIR 和缓存目录。磁盘已满、tmpfs 太小、配额或 inode 用尽都会让它停下，而且常常不说明路径。
+no-space-left-fix = 释放空间，或把 TMPDIR 和缓存目录移到别的磁盘。
 
-noexec-tmp-cause = Compiled code may not be loaded from its folder: the file system is mounted noexec ({ $subject }).
-noexec-tmp-why = The kernel was compiled, but loading it maps the file as executable, which a noexec mount forbids. Docker's tmpfs and hardened systems mount /tmp so. The file's own permission bits do not matter.
-noexec-tmp-fix = Put the caches on a file system that allows execution.
+noexec-tmp-cause = 不允许从该目录加载编译好的代码：文件系统以 noexec 挂载（{ $subject }）。
+noexec-tmp-why = 内核已经编译好，但加载它需要把文件映射为可执行，noexec 挂载禁止这样做。Docker 的 tmpfs 和加固过的系统都这样挂载 /tmp。文件本身的权限位没有影响。
+noexec-tmp-fix = 把缓存放到允许执行的文件系统上。
 
-cache-permission-denied-cause = The cache folder belongs to another user or may not be written: { $subject }.
-cache-permission-denied-why = The folder was created by another user (often root, or a shared machine's first user), or HOME is not set and the path starts at the root. The compilers cannot write there.
-cache-permission-denied-fix = Use cache folders of your own, or correct the owner.
+cache-permission-denied-cause = 缓存目录属于其他用户或不可写：{ $subject }。
+cache-permission-denied-why = 该目录由其他用户创建（常见的是 root，或共享机器上的第一个用户），或者没有设置 HOME，路径从根目录开始。编译器无法写入。
+cache-permission-denied-fix = 使用自己的缓存目录，或改正所有者。
 
-cache-rename-denied-windows-cause = Windows refused to rename a cache folder into place ({ $subject }).
-cache-rename-denied-windows-why = Triton and Inductor write into a temporary folder and rename it. Windows forbids that while another process, or a virus scanner, holds a file of it, or when the target exists from an earlier run.
-cache-rename-denied-windows-fix = Close other Python processes and delete the cache; give each worker its own; exclude the folder from the scanner.
+cache-rename-denied-windows-cause = Windows 拒绝重命名缓存目录（{ $subject }）。
+cache-rename-denied-windows-why = Triton 和 Inductor 先写入临时目录再重命名。只要有其他进程或杀毒软件占用其中的文件，或者目标已存在，Windows 就会拒绝。
+cache-rename-denied-windows-fix = 关闭其他 Python 进程并删除缓存；给每个工作进程单独的缓存；让杀毒软件排除该目录。
 
-read-only-filesystem-cause = The cache or temporary folder is on a read-only file system ({ $subject }).
-read-only-filesystem-why = Containers with a read-only root, Kubernetes security settings and mounted images do not allow writing. Compiled code needs a writable folder that allows execution.
-read-only-filesystem-fix = Point the cache variables, and HOME, to a writable mount.
+read-only-filesystem-cause = 缓存目录或临时目录位于只读文件系统上（{ $subject }）。
+read-only-filesystem-why = 根目录只读的容器、Kubernetes 的安全设置以及挂载的镜像都不允许写入。编译好的代码需要一个可写且可执行的目录。
+read-only-filesystem-fix = 把缓存变量以及 HOME 指向可写的挂载点。
 
-uid-without-passwd-entry-cause = The user id ({ $subject }) has no entry in /etc/passwd, so the cache folder cannot be named.
-uid-without-passwd-entry-why = Inductor names its cache after the user. Containers that run under an arbitrary id (docker --user, OpenShift, Kubernetes) have no name for it. torch 2.13 and later fall back to the number; in earlier ones TORCHINDUCTOR_CACHE_DIR alone is not always enough.
-uid-without-passwd-entry-fix = Set USER and LOGNAME, HOME and the cache variables, or create the user in the image.
+uid-without-passwd-entry-cause = 用户 id（{ $subject }）在 /etc/passwd 中没有条目，因此无法为缓存目录命名。
+uid-without-passwd-entry-why = Inductor 用用户名命名缓存。以任意 id 运行的容器（docker --user、OpenShift、Kubernetes）没有对应的用户名。torch 2.13 起会改用数字；更早的版本里，只设置 TORCHINDUCTOR_CACHE_DIR 并不总是够用。
+uid-without-passwd-entry-fix = 设置 USER、LOGNAME、HOME 和缓存变量，或在镜像里创建该用户。
 
-illegal-instruction-cause = Compiled code uses instructions this CPU does not have.
-illegal-instruction-why = Code is compiled for the CPU of the machine that compiled it. A cache or an AOTInductor library from a newer machine, or a virtual machine that hides features, ends in an illegal instruction.
-illegal-instruction-fix = Delete the cached code and compile here, or compile for the oldest CPU in use.
+illegal-instruction-cause = 编译好的代码使用了这颗 CPU 没有的指令。
+illegal-instruction-why = 代码是为编译它的那台机器的 CPU 编译的。来自更新机器的缓存或 AOTInductor 库，或隐藏了部分特性的虚拟机，都会以非法指令告终。
+illegal-instruction-fix = 删除缓存的代码并在本机编译，或按在用的最旧 CPU 编译。
 
-precompiled-header-cause = A precompiled header no longer fits and was refused.
-precompiled-header-why = Inductor precompiles torch's headers. When a header's time stamp or the compiler's version or flags change, the compiler refuses the old file; Clang and GCC compare more than the content.
-precompiled-header-fix = Delete the precompiled headers; they are made anew.
+precompiled-header-cause = 预编译头文件已不匹配，被拒绝使用。
+precompiled-header-why = Inductor 会预编译 torch 的头文件。头文件的时间戳，或编译器的版本、选项一旦改变，编译器就拒绝旧文件；Clang 和 GCC 比较的不只是内容。
+precompiled-header-fix = 删除预编译头文件，它们会重新生成。
 
-python-version-unsupported-cause = This torch does not support Python { $subject } in torch.compile.
-python-version-unsupported-why = Each torch release supports the Pythons known when it was made; Dynamo reads bytecode, which changes with each Python. For Python { $python } the first torch with torch.compile is { $torch } (checked { $checked }).
-python-version-unsupported-fix = Upgrade torch; { $torch } or later supports Python { $python }. Change Python only if torch cannot be upgraded.
+python-version-unsupported-cause = 这个 torch 的 torch.compile 不支持 Python { $subject }。
+python-version-unsupported-why = 每个 torch 版本支持发布时已有的 Python；Dynamo 读取字节码，而字节码随 Python 版本变化。对 Python { $python }，torch.compile 可用的第一个 torch 是 { $torch }（核对于 { $checked }）。
+python-version-unsupported-fix = 升级 torch；{ $torch } 或更高版本支持 Python { $python }。只有在 torch 无法升级时才更换 Python。
 
-triton-missing-cause = Triton is not installed in the environment that runs torch ({ $subject }).
-triton-missing-why = Inductor compiles GPU kernels with Triton. The official Triton has wheels for Linux only; on Windows it is the package triton-windows. A bare pip may also have installed it for another Python.
-triton-missing-fix = Install it with the same interpreter: python -m pip.
+triton-missing-cause = 运行 torch 的环境里没有安装 Triton（{ $subject }）。
+triton-missing-why = Inductor 用 Triton 编译 GPU 内核。官方 Triton 只有 Linux 的安装包；Windows 上的包叫 triton-windows。直接用 pip 也可能把它装到了另一个 Python 里。
+triton-missing-fix = 用同一个解释器安装：python -m pip。
 
-triton-torch-version-mismatch-cause = The installed Triton does not fit this torch ({ $subject }).
-triton-torch-version-mismatch-why = Inductor uses Triton's internals, so each torch needs one version of Triton; another one, often a development build or an upgrade by another package, lacks what torch imports.
-triton-torch-version-mismatch-fix = Install the version of Triton that torch's own metadata names.
+triton-torch-version-mismatch-cause = 安装的 Triton 与这个 torch 不匹配（{ $subject }）。
+triton-torch-version-mismatch-why = Inductor 使用 Triton 的内部接口，所以每个 torch 需要特定版本的 Triton；其他版本（常常是开发版，或被别的包升级过）缺少 torch 要导入的东西。
+triton-torch-version-mismatch-fix = 安装 torch 元数据里指明的 Triton 版本。
 
-ptxas-too-old-cause = The CUDA assembler (ptxas) is older than the GPU or the code ({ $subject }).
-ptxas-too-old-why = Triton bundles a ptxas, and it knows only the GPUs of its time. A newer GPU, or a newer version of the intermediate code, is refused.
-ptxas-too-old-fix = Upgrade torch and Triton, or set TRITON_PTXAS_PATH to the ptxas of a newer CUDA toolkit.
+ptxas-too-old-cause = CUDA 汇编器（ptxas）比 GPU 或代码更旧（{ $subject }）。
+ptxas-too-old-why = Triton 自带一个 ptxas，它只认识当时的 GPU。更新的 GPU 或更新版本的中间代码会被拒绝。
+ptxas-too-old-fix = 升级 torch 和 Triton，或让 TRITON_PTXAS_PATH 指向更新的 CUDA 工具包里的 ptxas。
 
-undefined-symbol-abi-cause = A compiled extension was built for another torch: { $subject } is not in the installed one.
-undefined-symbol-abi-why = torch's C++ interface changes between releases and between builds. An extension that was compiled earlier ({ $detail }), or a wheel for another torch, asks for symbols that are no longer there.
-undefined-symbol-abi-fix = Delete or rebuild the extension, or install the version made for this torch.
+undefined-symbol-abi-cause = 某个编译好的扩展是为另一个 torch 构建的：当前安装的 torch 里没有 { $subject }。
+undefined-symbol-abi-why = torch 的 C++ 接口随版本和构建而变。早先编译的扩展（{ $detail }），或为别的 torch 制作的安装包，会请求已不存在的符号。
+undefined-symbol-abi-fix = 删除或重新构建该扩展，或安装为这个 torch 制作的版本。
 
-libc-headers-missing-cause = Headers or start files of the C or C++ library are missing ({ $subject }).
-libc-headers-missing-why = The compiler is there, but the development files of the system library are not (libc6-dev, libstdc++-dev), or a conda compiler looks only in its own sysroot, which lacks the file.
-libc-headers-missing-fix = Install the development files of the C and C++ library; with conda's compiler, the missing one from conda-forge (crypt.h: libxcrypt).
+libc-headers-missing-cause = 缺少 C 或 C++ 库的头文件或启动文件（{ $subject }）。
+libc-headers-missing-why = 编译器在，但系统库的开发文件不在（libc6-dev、libstdc++-dev），或者 conda 的编译器只在自己的 sysroot 里查找，而那里没有这个文件。
+libc-headers-missing-fix = 安装 C 和 C++ 库的开发文件；如果用 conda 的编译器，就从 conda-forge 安装缺少的那个（crypt.h：libxcrypt）。
 
-ninja-missing-cause = The build tool ninja is not installed, or not on PATH.
-ninja-missing-why = torch.utils.cpp_extension builds with ninja. When the environment is not activated, the program of an installed package is not found either.
-ninja-missing-fix = Install ninja into the environment, and have its bin folder on PATH.
+ninja-missing-cause = 没有安装构建工具 ninja，或者它不在 PATH 中。
+ninja-missing-why = torch.utils.cpp_extension 用 ninja 构建。环境没有激活时，已安装的包里的程序也找不到。
+ninja-missing-fix = 在该环境里安装 ninja，并让环境的 bin 目录在 PATH 中。
 
-cuda-home-not-set-cause = No CUDA toolkit was found (nvcc, { $subject }).
-cuda-home-not-set-why = CUDA extensions are compiled with nvcc. torch's wheels bring the CUDA libraries, not the compiler; a driver is not a toolkit.
-cuda-home-not-set-fix = Install the toolkit of the version torch.version.cuda names, and set CUDA_HOME.
+cuda-home-not-set-cause = 没有找到 CUDA 工具包（nvcc，{ $subject }）。
+cuda-home-not-set-why = CUDA 扩展要用 nvcc 编译。torch 的安装包只带 CUDA 库，不带编译器；驱动也不是工具包。
+cuda-home-not-set-fix = 安装 torch.version.cuda 所示版本的工具包，并设置 CUDA_HOME。
 
-cuda-version-mismatch-cause = The CUDA toolkit ({ $subject }) is not the one torch was built with ({ $detail }).
-cuda-version-mismatch-why = Extensions must be compiled with the same major version of CUDA as torch. The first nvcc on PATH, or CUDA_HOME, is another one.
-cuda-version-mismatch-fix = Point CUDA_HOME and PATH to a matching toolkit, or install a torch built for the toolkit you have. Removing the check is unsafe.
+cuda-version-mismatch-cause = CUDA 工具包（{ $subject }）与构建 torch 所用的版本（{ $detail }）不同。
+cuda-version-mismatch-why = 扩展必须用与 torch 相同主版本的 CUDA 编译。PATH 中的第一个 nvcc 或 CUDA_HOME 是另一个版本。
+cuda-version-mismatch-fix = 让 CUDA_HOME 和 PATH 指向匹配的工具包，或安装为现有工具包构建的 torch。去掉检查并不安全。
 
-nvcc-rejects-gcc-cause = nvcc does not accept this host compiler (it accepts up to version { $subject }).
-nvcc-rejects-gcc-why = Each CUDA release supports host compilers up to a certain version; distributions bring newer ones.
-nvcc-rejects-gcc-fix = Install an older gcc beside the new one and name it, or use a newer CUDA toolkit.
+nvcc-rejects-gcc-cause = nvcc 不接受这个主机编译器（最高接受版本 { $subject }）。
+nvcc-rejects-gcc-why = 每个 CUDA 版本只支持到某个版本的主机编译器；发行版带的更新。
+nvcc-rejects-gcc-fix = 在新版旁边安装较旧的 gcc 并指定它，或使用更新的 CUDA 工具包。
 
-conda-compiler-clash-cause = The conda environment's compiler or linker clashes with libraries from outside ({ $subject }).
-conda-compiler-clash-why = conda's compilers have their own, older C library and look only inside the environment. torch's wheels, the driver's library and system libraries come from outside and want a newer one.
-conda-compiler-clash-fix = Build with the system's compiler, or take torch, compiler and sysroot all from conda-forge.
+conda-compiler-clash-cause = conda 环境的编译器或链接器与外部的库冲突（{ $subject }）。
+conda-compiler-clash-why = conda 的编译器有自己较旧的 C 库，而且只在环境内部查找。torch 的安装包、驱动的库和系统库来自外部，需要更新的 C 库。
+conda-compiler-clash-fix = 用系统的编译器构建，或让 torch、编译器和 sysroot 全部来自 conda-forge。
 
-path-with-spaces-cause = A path with a space was split in the compiler command ({ $subject }).
-path-with-spaces-why = A cache folder, environment or user folder has a space in its name, and the command was put together without quotes. The compiler takes the two halves for two files.
-path-with-spaces-fix = Use a folder without spaces for the cache, and for the environment; newer releases quote more of the paths.
+path-with-spaces-cause = 编译命令里带空格的路径被拆开了（{ $subject }）。
+path-with-spaces-why = 缓存、环境或用户目录的名字里有空格，而命令拼接时没有加引号。编译器把两半当成两个文件。
+path-with-spaces-fix = 缓存和环境都使用不含空格的目录；较新的版本会给更多路径加引号。
 
-path-too-long-windows-cause = A cache path is longer than Windows allows (260 characters; here { $subject }).
-path-too-long-windows-why = Kernels are named after the operations they fuse, below folders named by hashes, below your temporary folder. The file seems "not found" because its name is too long.
-path-too-long-windows-fix = Use a very short cache folder, or allow long paths.
+path-too-long-windows-cause = 缓存路径超过 Windows 的上限（260 个字符；这里为 { $subject }）。
+path-too-long-windows-why = 内核以其融合的操作命名，位于以哈希命名的目录下，再位于临时目录下。文件看似“找不到”，其实是名字太长。
+path-too-long-windows-fix = 使用很短的缓存目录，或允许长路径。
 
-unicode-decode-compiler-output-cause = The compiler's output could not be decoded as { $subject }.
-unicode-decode-compiler-output-why = A localised compiler prints in the system's code page, and torch read it as UTF-8. The compilation itself may be fine.
-unicode-decode-compiler-output-fix = Make the compiler print English, or upgrade torch, which replaces such bytes.
+unicode-decode-compiler-output-cause = 编译器的输出无法按 { $subject } 解码。
+unicode-decode-compiler-output-why = 本地化的编译器用系统代码页输出，而 torch 按 UTF-8 读取。编译本身可能没有问题。
+unicode-decode-compiler-output-fix = 让编译器输出英文，或升级 torch，新版本会替换这类字节。
 
-compile-subprocess-died-cause = A process that compiles kernels died.
-compile-subprocess-died-why = Inductor compiles in worker processes. One ended by a crash, a lack of memory or a signal, or passed on an error; the message of the parent hides the reason.
-compile-subprocess-died-fix = Set TORCHINDUCTOR_COMPILE_THREADS=1 to see the real error, and look for memory limits.
+compile-subprocess-died-cause = 编译内核的一个进程死掉了。
+compile-subprocess-died-why = Inductor 在工作进程里编译。其中一个因崩溃、内存不足或信号而结束，或者传回了错误；父进程的消息掩盖了原因。
+compile-subprocess-died-fix = 设置 TORCHINDUCTOR_COMPILE_THREADS=1 以看到真正的错误，并检查内存限制。
 
-cuda-h-missing-cause = The headers of CUDA are missing ({ $subject }).
-cuda-h-missing-why = Code that talks to CUDA includes its headers. Old Triton releases, distribution packages of Triton and extension builds take them from CUDA_HOME, where no toolkit or only its runtime is installed.
-cuda-h-missing-fix = Install the toolkit's development files and set CUDA_HOME; newer Triton wheels bring cuda.h.
+cuda-h-missing-cause = 缺少 CUDA 的头文件（{ $subject }）。
+cuda-h-missing-why = 与 CUDA 通信的代码要包含它的头文件。旧版 Triton、发行版自带的 Triton 和扩展构建都从 CUDA_HOME 取用，而那里没有工具包，或只有运行时部分。
+cuda-h-missing-fix = 安装工具包的开发文件并设置 CUDA_HOME；新版 Triton 自带 cuda.h。
 
-stale-build-lock-hang-cause = An extension build waits for a lock that a killed build left behind ({ $subject }).
-stale-build-lock-hang-why = torch.utils.cpp_extension marks a running build with a file named lock. A build that was killed never removes it, and every later one waits for ever, without a message.
-stale-build-lock-hang-fix = Make sure that no build runs, delete the lock, and start again.
+stale-build-lock-hang-cause = 扩展构建在等待一个被中断的构建遗留的锁（{ $subject }）。
+stale-build-lock-hang-why = torch.utils.cpp_extension 用名为 lock 的文件标记正在进行的构建。被杀死的构建不会删除它，之后的每次构建都会一直等待，而且没有任何提示。
+stale-build-lock-hang-fix = 确认没有构建在运行，删除锁文件，再重新开始。
 
-setuptools-missing-cause = The package { $subject } is missing: setuptools is not installed.
-setuptools-missing-why = Triton and torch.utils.cpp_extension import setuptools. Environments made by uv, or with Python 3.12 and later, do not contain it, and distutils left the standard library then.
-setuptools-missing-fix = Install setuptools into the environment.
+setuptools-missing-cause = 缺少 { $subject }：没有安装 setuptools。
+setuptools-missing-why = Triton 和 torch.utils.cpp_extension 都会导入 setuptools。uv 创建的环境，或 Python 3.12 及以后版本的环境，不带它；distutils 也从那时起离开了标准库。
+setuptools-missing-fix = 在该环境里安装 setuptools。
 
-ldconfig-missing-cause = Triton needs the program ldconfig, which is not at { $subject }.
-ldconfig-missing-why = Triton runs /sbin/ldconfig to find the driver's library. NixOS, Alpine and very small images do not have it there.
-ldconfig-missing-fix = Provide it, or tell Triton the folder of libcuda with TRITON_LIBCUDA_PATH.
+ldconfig-missing-cause = Triton 需要程序 ldconfig，但 { $subject } 处没有它。
+ldconfig-missing-why = Triton 运行 /sbin/ldconfig 来找驱动的库。NixOS、Alpine 和很小的镜像在那里没有它。
+ldconfig-missing-fix = 提供该程序，或用 TRITON_LIBCUDA_PATH 告诉 Triton libcuda 所在的目录。
 
-half-installed-toolchain-cause = The compiler is only half installed: it cannot start { $subject }.
-half-installed-toolchain-why = gcc is a driver; the C++ compiler (cc1plus), the assembler (as) and the linker (ld) are programs of other packages. CXX=gcc without g++ installed, or images without binutils, lack one.
-half-installed-toolchain-fix = Install the complete toolchain: g++ and binutils.
+half-installed-toolchain-cause = 编译器只装了一半：无法启动 { $subject }。
+half-installed-toolchain-why = gcc 只是驱动程序；C++ 编译器（cc1plus）、汇编器（as）和链接器（ld）是其他包里的程序。CXX=gcc 而没有装 g++，或者镜像没有 binutils，都会缺一个。
+half-installed-toolchain-fix = 安装完整的工具链：g++ 和 binutils。
 
-openssl-program-missing-cause = Inductor runs the program openssl, which is not installed.
-openssl-program-missing-why = It hashes the precompiled header with it. The library alone, which Python has, is not enough; minimal images lack the program.
-openssl-program-missing-fix = Install the openssl package.
+openssl-program-missing-cause = Inductor 要运行程序 openssl，但没有安装。
+openssl-program-missing-why = 它用这个程序计算预编译头文件的哈希。只有 Python 自带的库是不够的；最小镜像没有这个程序。
+openssl-program-missing-fix = 安装 openssl 包。
 
-network-filesystem-cache-cause = The compile cache is on a network file system that several processes change at once ({ $subject }).
-network-filesystem-cache-why = Renaming and loading shared objects on NFS fails with stale handles, or busy files, when ranks or jobs share one cache.
-network-filesystem-cache-fix = Keep the caches on a local disk, one for each node or rank.
+network-filesystem-cache-cause = 编译缓存位于网络文件系统上，多个进程同时修改它（{ $subject }）。
+network-filesystem-cache-why = 多个进程或任务共用一个缓存时，在 NFS 上重命名和加载共享库会因句柄失效或文件被占用而失败。
+network-filesystem-cache-fix = 把缓存放在本地磁盘上，每个节点或每个 rank 一份。
 
-gxx-spawn-bad-address-cause = The system could not start the compiler { $subject }: "Bad address".
-gxx-spawn-bad-address-why = Starting a process failed inside the system call. Damaged memory in the process, an exotic kernel or sandbox, or a broken environment block cause it; the compiler itself never ran.
-gxx-spawn-bad-address-fix = Run the compiler by hand in the same environment, look for sandboxes and limits, and re-install it if it fails there as well.
+gxx-spawn-bad-address-cause = 系统无法启动编译器 { $subject }：“Bad address”。
+gxx-spawn-bad-address-why = 启动进程时在系统调用里失败。原因可能是进程内存损坏、少见的内核或沙箱，或者环境变量块损坏；编译器本身从未运行。
+gxx-spawn-bad-address-fix = 在同样的环境里手动运行编译器，检查沙箱和限制；如果同样失败，就重新安装它。
 
-nvcc-not-executable-wsl-cause = The program { $subject } was found but may not be executed.
-nvcc-not-executable-wsl-why = torch asks nvcc for its version, only to write a comment. In WSL, PATH contains Windows folders whose files Linux may not run, and torch before the fix catches only a missing file.
-nvcc-not-executable-wsl-fix = Remove that folder from PATH or correct the rights; a newer torch ignores the error.
+nvcc-not-executable-wsl-cause = 找到了程序 { $subject }，但不允许执行。
+nvcc-not-executable-wsl-why = torch 向 nvcc 询问版本，只是为了写一行注释。在 WSL 里，PATH 含有 Windows 的目录，其中的文件 Linux 可能无权运行，而修复之前的 torch 只容忍文件不存在。
+nvcc-not-executable-wsl-fix = 从 PATH 中去掉该目录或改正权限；更新的 torch 会忽略这个错误。

@@ -16,15 +16,33 @@ pub fn recipe(kind: Kind, plan: &mut Planner<'_>) {
         NoCxxCompiler | NoCCompilerTriton => compiler(kind, plan),
         OmpHLinux | LibgompMissing | OmpMacos | LibompLoadedTwiceMacos => openmp(kind, plan),
         MsvcClNotFound | MsvcEnvironmentNotLoaded | UnicodeDecodeCompilerOutput => msvc(kind, plan),
-        CannotFindLtorch | UndefinedSymbolAbi | GlibcxxNotFound | GlibcTooOld | CondaCompilerClash => libraries(kind, plan),
+        CannotFindLtorch | UndefinedSymbolAbi | GlibcxxNotFound | GlibcTooOld
+        | CondaCompilerClash => libraries(kind, plan),
         CannotFindLcuda | LibcudaAssertion | LdconfigMissing => driver_library(kind, plan),
-        CannotFindLcudart | CudaHomeNotSet | CudaHMissing | CudaVersionMismatch | NvccRejectsGcc | PtxasTooOld
-        | NvccNotExecutableWsl => cuda_toolkit(kind, plan),
-        CxxStandardTooOld | ArchFlagsOrCompilerCrash | CompilerKilledOom | LibcHeadersMissing | HalfInstalledToolchain
-        | OpensslProgramMissing | GxxSpawnBadAddress | PrecompiledHeader => compilation(kind, plan),
-        NoSpaceLeft | NoexecTmp | CachePermissionDenied | ReadOnlyFilesystem | UidWithoutPasswdEntry
-        | NetworkFilesystemCache | CacheRenameDeniedWindows | PathTooLongWindows | PathWithSpaces => folders(kind, plan),
-        PythonVersionUnsupported | TritonMissing | TritonTorchVersionMismatch | NinjaMissing | SetuptoolsMissing => {
+        CannotFindLcudart | CudaHomeNotSet | CudaHMissing | CudaVersionMismatch
+        | NvccRejectsGcc | PtxasTooOld | NvccNotExecutableWsl => cuda_toolkit(kind, plan),
+        CxxStandardTooOld
+        | ArchFlagsOrCompilerCrash
+        | CompilerKilledOom
+        | LibcHeadersMissing
+        | HalfInstalledToolchain
+        | OpensslProgramMissing
+        | GxxSpawnBadAddress
+        | PrecompiledHeader => compilation(kind, plan),
+        NoSpaceLeft
+        | NoexecTmp
+        | CachePermissionDenied
+        | ReadOnlyFilesystem
+        | UidWithoutPasswdEntry
+        | NetworkFilesystemCache
+        | CacheRenameDeniedWindows
+        | PathTooLongWindows
+        | PathWithSpaces => folders(kind, plan),
+        PythonVersionUnsupported
+        | TritonMissing
+        | TritonTorchVersionMismatch
+        | NinjaMissing
+        | SetuptoolsMissing => {
             python_packages(kind, plan);
         }
         IllegalInstruction | CompileSubprocessDied | StaleBuildLockHang => processes(kind, plan),
@@ -34,17 +52,30 @@ pub fn recipe(kind: Kind, plan: &mut Planner<'_>) {
 fn python_headers(kind: Kind, plan: &mut Planner<'_>) {
     match plan.system.origin {
         Some(Origin::Pyenv) => {
-            plan.for_system("fix-pyenv", "pyenv", Recommended, &[format!("pyenv install --force {}", plan.python())]);
+            plan.for_system(
+                "fix-pyenv",
+                "pyenv",
+                Recommended,
+                &[format!("pyenv install --force {}", plan.python())],
+            );
         }
         Some(Origin::Uv) => {
-            plan.for_system("fix-uv", "uv", Recommended, &[format!("uv python install --reinstall {}", plan.python())]);
+            plan.for_system(
+                "fix-uv",
+                "uv",
+                Recommended,
+                &[format!("uv python install --reinstall {}", plan.python())],
+            );
         }
         Some(Origin::PythonOrg) => plan.general("fix-python-org", Recommended, &[]),
         Some(Origin::Embedded) => plan.general("fix-embedded-python", Recommended, &[]),
         Some(Origin::UsrLocal) => plan.general("fix-usr-local-python", Alternative, &[]),
         _ => {}
     }
-    let own_headers = matches!(plan.system.origin, Some(Origin::Pyenv | Origin::Uv | Origin::PythonOrg | Origin::Embedded));
+    let own_headers = matches!(
+        plan.system.origin,
+        Some(Origin::Pyenv | Origin::Uv | Origin::PythonOrg | Origin::Embedded)
+    );
     if !own_headers || !plan.system.stated {
         if plan.system.family != Some(Family::Windows) {
             plan.install(Need::PythonHeaders);
@@ -55,14 +86,15 @@ fn python_headers(kind: Kind, plan: &mut Planner<'_>) {
     } else {
         plan.around("without-offline", &[], false);
     }
-    if matches!(plan.system.family, Some(Family::NixOs) | None) && !plan.system.stated
-        || plan.system.family == Some(Family::NixOs)
-    {
-        let pyn = plan.python().replace('.', "");
-        plan.for_system("fix-nix", "NixOS, nix", Recommended, &[format!("nix-shell -p python{pyn} gcc")]);
-    }
     if plan.system.family != Some(Family::Windows) {
-        plan.general("fix-cpath", Alternative, &["find / -name Python.h -path '*python{py}*' 2>/dev/null", "export CPATH=/path/to/include/python{py}"]);
+        plan.general(
+            "fix-cpath",
+            Alternative,
+            &[
+                "find / -name Python.h -path '*python{py}*' 2>/dev/null",
+                "export CPATH=/path/to/include/python{py}",
+            ],
+        );
     }
     plan.check(
         "verify-python-h",
@@ -83,26 +115,63 @@ fn compiler(kind: Kind, plan: &mut Planner<'_>) {
         return;
     }
     plan.install(Need::CxxCompiler);
-    if plan.system.family == Some(Family::MacOs) || !plan.system.stated && plan.system.family.is_none() {
-        plan.for_system("fix-xcode", "macOS", Recommended, &["xcode-select --install".to_owned()]);
+    if plan.system.family == Some(Family::MacOs)
+        || !plan.system.stated && plan.system.family.is_none()
+    {
+        plan.for_system(
+            "fix-xcode",
+            "macOS",
+            Recommended,
+            &["xcode-select --install".to_owned()],
+        );
     }
-    if plan.system.family == Some(Family::NixOs) {
-        plan.for_system("fix-nix", "NixOS, nix", Recommended, &["nix-shell -p gcc".to_owned()]);
-    }
-    plan.general("fix-cxx-variable", Alternative, &["echo \"CXX=$CXX CC=$CC\"", "unset CXX CC"]);
-    plan.check("verify-compiler", &[if kind == Kind::NoCxxCompiler { "g++ --version" } else { "gcc --version" }]);
+    plan.general(
+        "fix-cxx-variable",
+        Alternative,
+        &["echo \"CXX=$CXX CC=$CC\"", "unset CXX CC"],
+    );
+    plan.check(
+        "verify-compiler",
+        &[if kind == Kind::NoCxxCompiler {
+            "g++ --version"
+        } else {
+            "gcc --version"
+        }],
+    );
     plan.check_inductor();
 }
 
 fn openmp(kind: Kind, plan: &mut Planner<'_>) {
     match kind {
         Kind::OmpMacos => {
-            plan.for_system("fix-omp-macos", "macOS, Homebrew", Recommended, &["brew install libomp".to_owned(), "export OMP_PREFIX=\"$(brew --prefix libomp)\"".to_owned()]);
-            plan.for_system("fix-conda", "conda, mamba", Alternative, &["conda install -y -c conda-forge llvm-openmp".to_owned()]);
+            plan.for_system(
+                "fix-omp-macos",
+                "macOS, Homebrew",
+                Recommended,
+                &[
+                    "brew install libomp".to_owned(),
+                    "export OMP_PREFIX=\"$(brew --prefix libomp)\"".to_owned(),
+                ],
+            );
+            plan.for_system(
+                "fix-conda",
+                "conda, mamba",
+                Alternative,
+                &["conda install -y -c conda-forge llvm-openmp".to_owned()],
+            );
         }
         Kind::LibompLoadedTwiceMacos => {
-            plan.general("fix-one-openmp", Recommended, &["{python} -m pip install --upgrade torch"]);
-            plan.for_system("fix-conda", "conda, mamba", Alternative, &["conda install -y -c conda-forge pytorch llvm-openmp".to_owned()]);
+            plan.general(
+                "fix-one-openmp",
+                Recommended,
+                &["{python} -m pip install --upgrade torch"],
+            );
+            plan.for_system(
+                "fix-conda",
+                "conda, mamba",
+                Alternative,
+                &["conda install -y -c conda-forge pytorch llvm-openmp".to_owned()],
+            );
         }
         Kind::LibgompMissing => {
             plan.install(Need::OpenMpForGcc);
@@ -130,7 +199,11 @@ fn msvc(kind: Kind, plan: &mut Planner<'_>) {
         }
         _ => {
             plan.general("fix-msvc-english", Recommended, &["set VSLANG=1033"]);
-            plan.general("fix-upgrade-torch", Alternative, &["{python} -m pip install --upgrade torch"]);
+            plan.general(
+                "fix-upgrade-torch",
+                Alternative,
+                &["{python} -m pip install --upgrade torch"],
+            );
         }
     }
     plan.check("verify-cl", &["where cl", "echo %INCLUDE%"]);
@@ -140,28 +213,72 @@ fn msvc(kind: Kind, plan: &mut Planner<'_>) {
 fn libraries(kind: Kind, plan: &mut Planner<'_>) {
     match kind {
         Kind::CannotFindLtorch => {
-            plan.general("fix-reinstall-torch", Recommended, &["{python} -m pip install --force-reinstall --no-deps torch"]);
-            plan.general("fix-upgrade-torch", Alternative, &["{python} -m pip install --upgrade torch"]);
+            plan.general(
+                "fix-reinstall-torch",
+                Recommended,
+                &["{python} -m pip install --force-reinstall --no-deps torch"],
+            );
+            plan.general(
+                "fix-upgrade-torch",
+                Alternative,
+                &["{python} -m pip install --upgrade torch"],
+            );
             plan.check("verify-libtorch", &["{python} -c \"import torch, os; d = os.path.join(os.path.dirname(torch.__file__), 'lib'); print(sorted(os.listdir(d))[:40])\""]);
         }
         Kind::UndefinedSymbolAbi => {
-            plan.general("fix-delete-extensions", Recommended, &["rm -rf ~/.cache/torch_extensions"]);
+            plan.general(
+                "fix-delete-extensions",
+                Recommended,
+                &["rm -rf ~/.cache/torch_extensions"],
+            );
             plan.general("fix-rebuild-extension", Recommended, &["{python} -m pip install --force-reinstall --no-deps --no-cache-dir --no-build-isolation PACKAGE"]);
-            plan.check("verify-import", &["{python} -c \"import torch; print(torch.__version__)\""]);
+            plan.check(
+                "verify-import",
+                &["{python} -c \"import torch; print(torch.__version__)\""],
+            );
         }
         Kind::GlibcxxNotFound => {
-            plan.for_system("fix-conda-libstdcxx", "conda, mamba", Recommended, &["conda install -y -c conda-forge libstdcxx-ng".to_owned()]);
-            plan.general("fix-older-compiler", Alternative, &["rm -rf ~/.cache/torch_extensions /tmp/torchinductor_$USER"]);
+            plan.for_system(
+                "fix-conda-libstdcxx",
+                "conda, mamba",
+                Recommended,
+                &["conda install -y -c conda-forge libstdcxx-ng".to_owned()],
+            );
+            plan.general(
+                "fix-older-compiler",
+                Alternative,
+                &["rm -rf ~/.cache/torch_extensions /tmp/torchinductor_$USER"],
+            );
             plan.check("verify-glibcxx", &["strings \"$(gcc -print-file-name=libstdc++.so.6)\" | grep GLIBCXX | sort -V | tail -1", "{python} -c \"import torch\""]);
         }
         Kind::GlibcTooOld => {
-            plan.general("fix-newer-distribution", Recommended, &["docker run --rm -it python:{py} python -m pip install torch"]);
-            plan.general("fix-wheel-for-old-glibc", Alternative, &["{python} -m pip install --only-binary=:all: torch"]);
+            plan.general(
+                "fix-newer-distribution",
+                Recommended,
+                &["docker run --rm -it python:{py} python -m pip install torch"],
+            );
+            plan.general(
+                "fix-wheel-for-old-glibc",
+                Alternative,
+                &["{python} -m pip install --only-binary=:all: torch"],
+            );
             plan.check("verify-glibc", &["ldd --version"]);
         }
         _ => {
-            plan.general("fix-use-system-compiler", Recommended, &["conda deactivate", "export CC=/usr/bin/gcc CXX=/usr/bin/g++"]);
-            plan.for_system("fix-conda-sysroot", "conda, mamba", Alternative, &["conda install -y -c conda-forge cxx-compiler sysroot_linux-64=2.28".to_owned()]);
+            plan.general(
+                "fix-use-system-compiler",
+                Recommended,
+                &[
+                    "conda deactivate",
+                    "export CC=/usr/bin/gcc CXX=/usr/bin/g++",
+                ],
+            );
+            plan.for_system(
+                "fix-conda-sysroot",
+                "conda, mamba",
+                Alternative,
+                &["conda install -y -c conda-forge cxx-compiler sysroot_linux-64=2.28".to_owned()],
+            );
             plan.general("fix-library-path", Alternative, &["export LIBRARY_PATH=\"$(dirname \"$(ldconfig -p | awk '/libcuda.so.1/ {print $NF; exit}')\")\""]);
             plan.check("verify-compiler", &["which g++ && g++ -print-search-dirs"]);
         }
@@ -172,52 +289,152 @@ fn libraries(kind: Kind, plan: &mut Planner<'_>) {
 fn driver_library(kind: Kind, plan: &mut Planner<'_>) {
     if kind == Kind::LdconfigMissing {
         plan.install(Need::LdConfig);
-        plan.general("fix-libcuda-path", Recommended, &["export TRITON_LIBCUDA_PATH=/path/to/folder/with/libcuda"]);
+        plan.general(
+            "fix-libcuda-path",
+            Recommended,
+            &["export TRITON_LIBCUDA_PATH=/path/to/folder/with/libcuda"],
+        );
         plan.check("verify-ldconfig", &["/sbin/ldconfig -p | grep libcuda"]);
         return;
     }
-    plan.general("fix-find-libcuda", Recommended, &["ldconfig -p | grep libcuda", "find / -name 'libcuda.so*' 2>/dev/null"]);
-    plan.general("fix-libcuda-link", Recommended, &["mkdir -p ~/lib && ln -sf /path/to/libcuda.so.1 ~/lib/libcuda.so", "export LIBRARY_PATH=\"$HOME/lib:$LIBRARY_PATH\""]);
-    plan.general("fix-libcuda-path", Alternative, &["export TRITON_LIBCUDA_PATH=/path/to/folder/with/libcuda"]);
-    plan.general("fix-container-gpu", Alternative, &["docker run --gpus all …"]);
-    plan.check("verify-ldconfig", &["/sbin/ldconfig -p | grep libcuda", "nvidia-smi"]);
+    plan.general(
+        "fix-find-libcuda",
+        Recommended,
+        &[
+            "ldconfig -p | grep libcuda",
+            "find / -name 'libcuda.so*' 2>/dev/null",
+        ],
+    );
+    plan.general(
+        "fix-libcuda-link",
+        Recommended,
+        &[
+            "mkdir -p ~/lib && ln -sf /path/to/libcuda.so.1 ~/lib/libcuda.so",
+            "export LIBRARY_PATH=\"$HOME/lib:$LIBRARY_PATH\"",
+        ],
+    );
+    plan.general(
+        "fix-libcuda-path",
+        Alternative,
+        &["export TRITON_LIBCUDA_PATH=/path/to/folder/with/libcuda"],
+    );
+    plan.general(
+        "fix-container-gpu",
+        Alternative,
+        &["docker run --gpus all …"],
+    );
+    plan.check(
+        "verify-ldconfig",
+        &["/sbin/ldconfig -p | grep libcuda", "nvidia-smi"],
+    );
     plan.check("verify-triton", &["{python} -c \"from triton.runtime.driver import driver; print(driver.active.get_current_target())\""]);
 }
 
 fn cuda_toolkit(kind: Kind, plan: &mut Planner<'_>) {
     match kind {
         Kind::PtxasTooOld => {
-            plan.general("fix-newer-triton", Recommended, &["{python} -m pip install --upgrade torch triton"]);
-            plan.general("fix-ptxas-path", Alternative, &["export TRITON_PTXAS_PATH=/usr/local/cuda/bin/ptxas"]);
-            plan.check("verify-ptxas", &["${TRITON_PTXAS_PATH:-ptxas} --version", "nvidia-smi --query-gpu=compute_cap --format=csv"]);
+            plan.general(
+                "fix-newer-triton",
+                Recommended,
+                &["{python} -m pip install --upgrade torch triton"],
+            );
+            plan.general(
+                "fix-ptxas-path",
+                Alternative,
+                &["export TRITON_PTXAS_PATH=/usr/local/cuda/bin/ptxas"],
+            );
+            plan.check(
+                "verify-ptxas",
+                &[
+                    "${TRITON_PTXAS_PATH:-ptxas} --version",
+                    "nvidia-smi --query-gpu=compute_cap --format=csv",
+                ],
+            );
             return;
         }
         Kind::NvccNotExecutableWsl => {
-            plan.general("fix-nvcc-rights", Recommended, &["type -a nvcc", "ls -l \"$(command -v nvcc)\""]);
-            plan.general("fix-upgrade-torch", Alternative, &["{python} -m pip install --upgrade torch"]);
+            plan.general(
+                "fix-nvcc-rights",
+                Recommended,
+                &["type -a nvcc", "ls -l \"$(command -v nvcc)\""],
+            );
+            plan.general(
+                "fix-upgrade-torch",
+                Alternative,
+                &["{python} -m pip install --upgrade torch"],
+            );
             plan.check("verify-nvcc", &["nvcc --version"]);
             return;
         }
         Kind::NvccRejectsGcc => {
             plan.install(Need::NewerCompiler);
-            plan.general("fix-nvcc-ccbin", Recommended, &["export CC=gcc-12 CXX=g++-12 NVCC_PREPEND_FLAGS='-ccbin g++-12'"]);
+            plan.general(
+                "fix-nvcc-ccbin",
+                Recommended,
+                &["export CC=gcc-12 CXX=g++-12 NVCC_PREPEND_FLAGS='-ccbin g++-12'"],
+            );
             plan.general("fix-newer-cuda", Alternative, &[]);
         }
         Kind::CudaVersionMismatch => {
-            plan.general("fix-match-cuda", Recommended, &["{python} -c \"import torch; print(torch.version.cuda)\"", "export CUDA_HOME=/usr/local/cuda-12.8 PATH=\"/usr/local/cuda-12.8/bin:$PATH\""]);
-            plan.for_system("fix-conda-cuda", "conda, mamba", Alternative, &["conda install -y -c nvidia cuda-nvcc".to_owned()]);
+            plan.general(
+                "fix-match-cuda",
+                Recommended,
+                &[
+                    "{python} -c \"import torch; print(torch.version.cuda)\"",
+                    "export CUDA_HOME=/usr/local/cuda-12.8 PATH=\"/usr/local/cuda-12.8/bin:$PATH\"",
+                ],
+            );
+            plan.for_system(
+                "fix-conda-cuda",
+                "conda, mamba",
+                Alternative,
+                &["conda install -y -c nvidia cuda-nvcc".to_owned()],
+            );
         }
         Kind::CannotFindLcudart => {
-            plan.general("fix-cudart-path", Recommended, &["find / -name 'libcudart.so*' 2>/dev/null", "export LIBRARY_PATH=\"/usr/local/cuda/lib64:$LIBRARY_PATH\""]);
-            plan.for_system("fix-conda-cuda", "conda, mamba", Alternative, &["conda install -y -c nvidia cuda-cudart-dev".to_owned()]);
+            plan.general(
+                "fix-cudart-path",
+                Recommended,
+                &[
+                    "find / -name 'libcudart.so*' 2>/dev/null",
+                    "export LIBRARY_PATH=\"/usr/local/cuda/lib64:$LIBRARY_PATH\"",
+                ],
+            );
+            plan.for_system(
+                "fix-conda-cuda",
+                "conda, mamba",
+                Alternative,
+                &["conda install -y -c nvidia cuda-cudart-dev".to_owned()],
+            );
         }
         Kind::CudaHMissing => {
-            plan.general("fix-cuda-home", Recommended, &["export CUDA_HOME=/usr/local/cuda CPATH=\"/usr/local/cuda/include:$CPATH\""]);
-            plan.for_system("fix-conda-cuda", "conda, mamba", Alternative, &["conda install -y -c nvidia cuda-cudart-dev".to_owned()]);
+            plan.general(
+                "fix-cuda-home",
+                Recommended,
+                &["export CUDA_HOME=/usr/local/cuda CPATH=\"/usr/local/cuda/include:$CPATH\""],
+            );
+            plan.for_system(
+                "fix-conda-cuda",
+                "conda, mamba",
+                Alternative,
+                &["conda install -y -c nvidia cuda-cudart-dev".to_owned()],
+            );
         }
         _ => {
-            plan.general("fix-cuda-home", Recommended, &["ls -d /usr/local/cuda*", "export CUDA_HOME=/usr/local/cuda PATH=\"/usr/local/cuda/bin:$PATH\""]);
-            plan.for_system("fix-conda-cuda", "conda, mamba", Alternative, &["conda install -y -c nvidia cuda-toolkit".to_owned()]);
+            plan.general(
+                "fix-cuda-home",
+                Recommended,
+                &[
+                    "ls -d /usr/local/cuda*",
+                    "export CUDA_HOME=/usr/local/cuda PATH=\"/usr/local/cuda/bin:$PATH\"",
+                ],
+            );
+            plan.for_system(
+                "fix-conda-cuda",
+                "conda, mamba",
+                Alternative,
+                &["conda install -y -c nvidia cuda-toolkit".to_owned()],
+            );
         }
     }
     plan.check("verify-nvcc", &["nvcc --version", "{python} -c \"import torch; from torch.utils.cpp_extension import CUDA_HOME; print(torch.version.cuda, CUDA_HOME)\""]);
@@ -227,31 +444,63 @@ fn compilation(kind: Kind, plan: &mut Planner<'_>) {
     match kind {
         Kind::CxxStandardTooOld => {
             plan.install(Need::NewerCompiler);
-            plan.general("fix-extension-standard", Alternative, &["grep -rn 'std=c++' setup.py CMakeLists.txt"]);
+            plan.general(
+                "fix-extension-standard",
+                Alternative,
+                &["grep -rn 'std=c++' setup.py CMakeLists.txt"],
+            );
         }
         Kind::ArchFlagsOrCompilerCrash => {
             plan.install(Need::NewerCompiler);
-            plan.general("fix-smaller-vectors", Alternative, &["export ATEN_CPU_CAPABILITY=avx2", "{python} -c \"import torch._inductor.config as c; c.cpp.simdlen = 256\""]);
+            plan.general(
+                "fix-smaller-vectors",
+                Alternative,
+                &[
+                    "export ATEN_CPU_CAPABILITY=avx2",
+                    "{python} -c \"import torch._inductor.config as c; c.cpp.simdlen = 256\"",
+                ],
+            );
         }
         Kind::CompilerKilledOom => {
-            plan.general("fix-fewer-jobs", Recommended, &["export MAX_JOBS=1 TORCHINDUCTOR_COMPILE_THREADS=1"]);
-            plan.general("fix-more-memory", Alternative, &["docker run --memory 8g …"]);
+            plan.general(
+                "fix-fewer-jobs",
+                Recommended,
+                &["export MAX_JOBS=1 TORCHINDUCTOR_COMPILE_THREADS=1"],
+            );
+            plan.general(
+                "fix-more-memory",
+                Alternative,
+                &["docker run --memory 8g …"],
+            );
         }
         Kind::LibcHeadersMissing => {
             plan.install(Need::LibcHeaders);
             if plan.system.family == Some(Family::MacOs) {
-                plan.for_system("fix-xcode", "macOS", Recommended, &["xcode-select --install".to_owned()]);
+                plan.for_system(
+                    "fix-xcode",
+                    "macOS",
+                    Recommended,
+                    &["xcode-select --install".to_owned()],
+                );
             }
         }
         Kind::HalfInstalledToolchain => plan.install(Need::Binutils),
         Kind::OpensslProgramMissing => plan.install(Need::OpenSsl),
         Kind::PrecompiledHeader => {
             plan.general("fix-delete-precompiled", Recommended, &["rm -rf \"${TORCHINDUCTOR_CACHE_DIR:-/tmp/torchinductor_$USER}\"/precompiled_headers /tmp/torchinductor_$USER/precompiled_headers"]);
-            plan.general("fix-no-precompiled", Alternative, &["export TORCHINDUCTOR_CPP_ENABLE_PRECOMPILED_HEADERS=0"]);
+            plan.general(
+                "fix-no-precompiled",
+                Alternative,
+                &["export TORCHINDUCTOR_CPP_ENABLE_PRECOMPILED_HEADERS=0"],
+            );
         }
         _ => {
             plan.install(Need::CxxCompiler);
-            plan.general("fix-spawn-limits", Alternative, &["ulimit -a", "env | wc -c"]);
+            plan.general(
+                "fix-spawn-limits",
+                Alternative,
+                &["ulimit -a", "env | wc -c"],
+            );
         }
     }
     plan.check("verify-compiler", &["${CXX:-g++} --version", "printf '#include <vector>\\nint main() { return 0; }' | ${CXX:-g++} -x c++ -std=c++20 - -o /tmp/cxx_probe && /tmp/cxx_probe && echo it compiles"]);
@@ -259,7 +508,9 @@ fn compilation(kind: Kind, plan: &mut Planner<'_>) {
 }
 
 fn folders(kind: Kind, plan: &mut Planner<'_>) {
-    const MOVE: &[&str] = &["export TORCHINDUCTOR_CACHE_DIR=\"$HOME/.cache/torchinductor\" TRITON_CACHE_DIR=\"$HOME/.cache/triton\" TORCH_EXTENSIONS_DIR=\"$HOME/.cache/torch_extensions\""];
+    const MOVE: &[&str] = &[
+        "export TORCHINDUCTOR_CACHE_DIR=\"$HOME/.cache/torchinductor\" TRITON_CACHE_DIR=\"$HOME/.cache/triton\" TORCH_EXTENSIONS_DIR=\"$HOME/.cache/torch_extensions\"",
+    ];
     match kind {
         Kind::NoSpaceLeft => {
             plan.general("fix-free-space", Recommended, &["df -h /tmp \"$HOME\"", "du -sh /tmp/torchinductor_* ~/.triton ~/.cache/torch_extensions 2>/dev/null"]);
@@ -304,34 +555,84 @@ fn folders(kind: Kind, plan: &mut Planner<'_>) {
 fn python_packages(kind: Kind, plan: &mut Planner<'_>) {
     match kind {
         Kind::PythonVersionUnsupported => {
-            plan.general("fix-torch-for-python", Recommended, &["{python} -m pip install --upgrade torch"]);
-            plan.general("fix-python-for-torch", Fallback, &["uv venv --python 3.12 && uv pip install torch"]);
+            plan.general(
+                "fix-torch-for-python",
+                Recommended,
+                &["{python} -m pip install --upgrade torch"],
+            );
+            plan.general(
+                "fix-python-for-torch",
+                Fallback,
+                &["uv venv --python 3.12 && uv pip install torch"],
+            );
         }
         Kind::TritonMissing if plan.system.family == Some(Family::Windows) => {
-            plan.general("fix-triton-windows", Recommended, &["python -m pip install triton-windows"]);
+            plan.general(
+                "fix-triton-windows",
+                Recommended,
+                &["python -m pip install triton-windows"],
+            );
         }
         Kind::TritonMissing => {
-            plan.general("fix-triton", Recommended, &["{python} -m pip install triton"]);
+            plan.general(
+                "fix-triton",
+                Recommended,
+                &["{python} -m pip install triton"],
+            );
             if !plan.system.stated && plan.system.family.is_none() {
-                plan.for_system("fix-triton-windows", "Windows", Alternative, &["python -m pip install triton-windows".to_owned()]);
+                plan.for_system(
+                    "fix-triton-windows",
+                    "Windows",
+                    Alternative,
+                    &["python -m pip install triton-windows".to_owned()],
+                );
             }
         }
         Kind::TritonTorchVersionMismatch => {
-            plan.general("fix-triton-pin", Recommended, &["{python} -m pip uninstall -y triton pytorch-triton", "{python} -m pip install --force-reinstall torch"]);
-            plan.check("verify-triton-pin", &["{python} -m pip show torch triton", "{python} -m pip check"]);
+            plan.general(
+                "fix-triton-pin",
+                Recommended,
+                &[
+                    "{python} -m pip uninstall -y triton pytorch-triton",
+                    "{python} -m pip install --force-reinstall torch",
+                ],
+            );
+            plan.check(
+                "verify-triton-pin",
+                &["{python} -m pip show torch triton", "{python} -m pip check"],
+            );
         }
         Kind::NinjaMissing => {
-            plan.general("fix-pip-ninja", Recommended, &["{python} -m pip install ninja"]);
-            plan.general("fix-ninja-path", Alternative, &["export PATH=\"$(dirname \"$(command -v python)\"):$PATH\""]);
+            plan.general(
+                "fix-pip-ninja",
+                Recommended,
+                &["{python} -m pip install ninja"],
+            );
+            plan.general(
+                "fix-ninja-path",
+                Alternative,
+                &["export PATH=\"$(dirname \"$(command -v python)\"):$PATH\""],
+            );
             plan.install(Need::Ninja);
             plan.check("verify-ninja", &["ninja --version"]);
             return;
         }
         _ => {
-            plan.general("fix-pip-setuptools", Recommended, &["{python} -m pip install setuptools"]);
-            plan.general("fix-uv-setuptools", Alternative, &["uv pip install setuptools"]);
+            plan.general(
+                "fix-pip-setuptools",
+                Recommended,
+                &["{python} -m pip install setuptools"],
+            );
+            plan.general(
+                "fix-uv-setuptools",
+                Alternative,
+                &["uv pip install setuptools"],
+            );
             plan.install(Need::Setuptools);
-            plan.check("verify-setuptools", &["{python} -c \"import setuptools; print(setuptools.__version__)\""]);
+            plan.check(
+                "verify-setuptools",
+                &["{python} -c \"import setuptools; print(setuptools.__version__)\""],
+            );
             return;
         }
     }
@@ -341,21 +642,45 @@ fn python_packages(kind: Kind, plan: &mut Planner<'_>) {
 fn processes(kind: Kind, plan: &mut Planner<'_>) {
     match kind {
         Kind::IllegalInstruction => {
-            plan.general("fix-clear-cache", Recommended, &["rm -rf \"${TORCHINDUCTOR_CACHE_DIR:-/tmp/torchinductor_$USER}\""]);
-            plan.general("fix-compile-for-oldest", Recommended, &["export ATEN_CPU_CAPABILITY=avx2"]);
-            plan.check("verify-cpu", &["grep -o -w -E 'avx2|avx512f|avx512_bf16|amx_tile' /proc/cpuinfo | sort -u"]);
+            plan.general(
+                "fix-clear-cache",
+                Recommended,
+                &["rm -rf \"${TORCHINDUCTOR_CACHE_DIR:-/tmp/torchinductor_$USER}\""],
+            );
+            plan.general(
+                "fix-compile-for-oldest",
+                Recommended,
+                &["export ATEN_CPU_CAPABILITY=avx2"],
+            );
+            plan.check(
+                "verify-cpu",
+                &["grep -o -w -E 'avx2|avx512f|avx512_bf16|amx_tile' /proc/cpuinfo | sort -u"],
+            );
         }
         Kind::CompileSubprocessDied => {
-            plan.general("fix-one-thread", Recommended, &["export TORCHINDUCTOR_COMPILE_THREADS=1"]);
-            plan.check("verify-memory", &["dmesg | grep -i -E 'killed process|oom' | tail -5"]);
+            plan.general(
+                "fix-one-thread",
+                Recommended,
+                &["export TORCHINDUCTOR_COMPILE_THREADS=1"],
+            );
+            plan.check(
+                "verify-memory",
+                &["dmesg | grep -i -E 'killed process|oom' | tail -5"],
+            );
         }
         _ => {
             plan.general("fix-delete-lock", Recommended, &["find \"${TORCH_EXTENSIONS_DIR:-$HOME/.cache/torch_extensions}\" -name lock -print -delete"]);
-            plan.general("fix-upgrade-torch", Alternative, &["{python} -m pip install --upgrade torch"]);
-            plan.check("verify-lock", &["find \"${TORCH_EXTENSIONS_DIR:-$HOME/.cache/torch_extensions}\" -name lock"]);
+            plan.general(
+                "fix-upgrade-torch",
+                Alternative,
+                &["{python} -m pip install --upgrade torch"],
+            );
+            plan.check(
+                "verify-lock",
+                &["find \"${TORCH_EXTENSIONS_DIR:-$HOME/.cache/torch_extensions}\" -name lock"],
+            );
             return;
         }
     }
     plan.check_inductor();
 }
-

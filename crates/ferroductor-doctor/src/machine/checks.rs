@@ -24,15 +24,31 @@ pub struct MachineFinding {
 }
 
 fn finding(kind: Kind, subject: impl Into<String>, evidence: impl Into<String>) -> MachineFinding {
-    MachineFinding { kind, confidence: Confidence::High, subject: subject.into(), evidence: vec![evidence.into()] }
+    MachineFinding {
+        kind,
+        confidence: Confidence::High,
+        subject: subject.into(),
+        evidence: vec![evidence.into()],
+    }
 }
 
 type Check = fn(&dyn System, &Inventory) -> Vec<MachineFinding>;
 
 /// Every check.
 const CHECKS: &[Check] = &[
-    check_user, check_folders, check_spaces, check_cxx, check_cc, check_openmp, check_headers, check_torch_python,
-    check_triton, check_setuptools, check_programs, check_driver, check_locks,
+    check_user,
+    check_folders,
+    check_spaces,
+    check_cxx,
+    check_cc,
+    check_openmp,
+    check_headers,
+    check_torch_python,
+    check_triton,
+    check_setuptools,
+    check_programs,
+    check_driver,
+    check_locks,
 ];
 
 /// Runs every check.
@@ -50,7 +66,9 @@ pub fn run_all(system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding
 
 fn check_user(system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
     let user = &inventory.user;
-    let named = ["LOGNAME", "USER", "LNAME", "USERNAME"].iter().any(|n| system.env(n).is_some_and(|v| !v.is_empty()));
+    let named = ["LOGNAME", "USER", "LNAME", "USERNAME"]
+        .iter()
+        .any(|n| system.env(n).is_some_and(|v| !v.is_empty()));
     if user.has_passwd_entry || named {
         return Vec::new();
     }
@@ -63,7 +81,11 @@ fn check_user(system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding>
 const LEAST_FREE: u64 = 64 << 20;
 
 fn check_folders(_system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
-    inventory.folders.iter().filter_map(folder_problem).collect()
+    inventory
+        .folders
+        .iter()
+        .filter_map(folder_problem)
+        .collect()
 }
 
 fn folder_problem(folder: &Folder) -> Option<MachineFinding> {
@@ -72,13 +94,19 @@ fn folder_problem(folder: &Folder) -> Option<MachineFinding> {
         (Kind::ReadOnlyFilesystem, describe("read-only file system"))
     } else if folder.write_error == Some(WriteError::PermissionDenied) {
         (Kind::CachePermissionDenied, describe("permission denied"))
-    } else if folder.write_error == Some(WriteError::NoSpace) || folder.free_bytes.is_some_and(|b| b < LEAST_FREE) {
+    } else if folder.write_error == Some(WriteError::NoSpace)
+        || folder.free_bytes.is_some_and(|b| b < LEAST_FREE)
+    {
         let free = folder.free_bytes.unwrap_or(0) >> 10;
         (Kind::NoSpaceLeft, describe(&format!("{free} KiB free")))
     } else if folder.no_exec {
         (Kind::NoexecTmp, describe("mounted noexec"))
-    } else if folder.purpose != "temporary" && folder.file_system.as_deref().is_some_and(is_network) {
-        (Kind::NetworkFilesystemCache, describe(folder.file_system.as_deref().unwrap_or_default()))
+    } else if folder.purpose != "temporary" && folder.file_system.as_deref().is_some_and(is_network)
+    {
+        (
+            Kind::NetworkFilesystemCache,
+            describe(folder.file_system.as_deref().unwrap_or_default()),
+        )
     } else {
         return None;
     };
@@ -90,10 +118,17 @@ fn folder_problem(folder: &Folder) -> Option<MachineFinding> {
 }
 
 fn check_spaces(_system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
-    let cache = inventory.folders.iter().filter(|f| f.purpose == "inductor").map(|f| f.path.clone());
+    let cache = inventory
+        .folders
+        .iter()
+        .filter(|f| f.purpose == "inductor")
+        .map(|f| f.path.clone());
     let torch = inventory.python.iter().filter_map(|p| p.torch_dir.clone());
     let spaced = cache.chain(torch).find(|p| p.contains(' '));
-    spaced.map(|p| finding(Kind::PathWithSpaces, p.clone(), p)).into_iter().collect()
+    spaced
+        .map(|p| finding(Kind::PathWithSpaces, p.clone(), p))
+        .into_iter()
+        .collect()
 }
 
 fn check_cxx(system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
@@ -106,10 +141,15 @@ fn check_cxx(system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> 
 fn check_cc(system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
     // A C compiler matters to Triton; with a working C++ compiler of the same
     // family its absence is a matter of its own.
-    let triton = inventory.python.as_ref().is_some_and(|p| p.triton.is_some());
+    let triton = inventory
+        .python
+        .as_ref()
+        .is_some_and(|p| p.triton.is_some());
     let cxx_works = inventory.cxx.program.is_some();
     match &inventory.cc_search {
-        Some(search) if triton && cxx_works => compiler_findings(system, search, Kind::NoCCompilerTriton, "gcc"),
+        Some(search) if triton && cxx_works => {
+            compiler_findings(system, search, Kind::NoCCompilerTriton, "gcc")
+        }
         _ => Vec::new(),
     }
 }
@@ -120,16 +160,31 @@ fn crashed_probe(kind: Kind, name: &str) -> MachineFinding {
     found
 }
 
-/// Why no compiler works: what the first existing one printed decides.
-fn compiler_findings(system: &dyn System, search: &CxxSearch, kind: Kind, usual: &str) -> Vec<MachineFinding> {
-    if search.cxx.is_some() {
+/// Whether the compiler that works is the one torch will run: the first name,
+/// since torch does not go on to other names as the search does.
+fn first_choice_works(search: &CxxSearch) -> bool {
+    search
+        .attempts
+        .first()
+        .is_some_and(|a| a.result == AttemptResult::Works)
+}
+
+/// Why the compiler that torch runs does not work: what it printed decides.
+fn compiler_findings(
+    system: &dyn System,
+    search: &CxxSearch,
+    kind: Kind,
+    usual: &str,
+) -> Vec<MachineFinding> {
+    let other_is_good_enough = kind == Kind::NoCCompilerTriton && search.cxx.is_some();
+    if first_choice_works(search) || other_is_good_enough {
         return Vec::new();
     }
     let mut evidence: Vec<String> = Vec::new();
     let mut explained: Vec<MachineFinding> = Vec::new();
     for attempt in search.attempts.iter().take(8) {
         let text = match &attempt.result {
-            AttemptResult::Works => continue,
+            AttemptResult::Works => "works, but is used only when CXX names it".to_owned(),
             AttemptResult::NotFound => "not found".to_owned(),
             AttemptResult::TimedOut => "no answer in time".to_owned(),
             AttemptResult::NoVersion(text) | AttemptResult::CannotBuild(text) => text.clone(),
@@ -138,7 +193,11 @@ fn compiler_findings(system: &dyn System, search: &CxxSearch, kind: Kind, usual:
         if text.starts_with("no temporary folder") || text.starts_with("cannot write") {
             return Vec::new();
         }
-        evidence.push(format!("{}: {}", attempt.name, text.lines().next().unwrap_or_default()));
+        evidence.push(format!(
+            "{}: {}",
+            attempt.name,
+            text.lines().next().unwrap_or_default()
+        ));
         if explained.is_empty() {
             explained = explain_output(&text);
         }
@@ -146,20 +205,36 @@ fn compiler_findings(system: &dyn System, search: &CxxSearch, kind: Kind, usual:
     if !explained.is_empty() {
         return explained;
     }
-    let kind = if system.platform() == Platform::Windows { Kind::MsvcClNotFound } else { kind };
-    let subject = search.attempts.first().map_or(usual, |a| a.name.as_str()).to_owned();
-    vec![MachineFinding { kind, confidence: Confidence::High, subject, evidence }]
+    let kind = if system.platform() == Platform::Windows {
+        Kind::MsvcClNotFound
+    } else {
+        kind
+    };
+    let subject = search
+        .attempts
+        .first()
+        .map_or(usual, |a| a.name.as_str())
+        .to_owned();
+    vec![MachineFinding {
+        kind,
+        confidence: Confidence::High,
+        subject,
+        evidence,
+    }]
 }
 
 /// The rules for logs, applied to what a compiler printed.
 fn explain_output(text: &str) -> Vec<MachineFinding> {
-    let Ok(case) = Case::read(text.as_bytes()) else { return Vec::new() };
+    let Ok(case) = Case::read(text.as_bytes()) else {
+        return Vec::new();
+    };
     let verdicts = rules::judge_all(&case).into_iter();
     verdicts
         .filter(|v| v.confidence > Confidence::Low)
         .map(|v| MachineFinding {
             kind: v.kind,
-            confidence: v.confidence,
+            // A probe of our own leaves no doubt about what was compiled and why.
+            confidence: Confidence::High,
             subject: v.subject.unwrap_or_default(),
             evidence: v.evidence.iter().map(|h| h.text.clone()).collect(),
         })
@@ -167,23 +242,52 @@ fn explain_output(text: &str) -> Vec<MachineFinding> {
 }
 
 fn check_openmp(_system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
-    let Some(cxx) = inventory.cxx_search.as_ref().and_then(|s| s.cxx.as_ref()) else { return Vec::new() };
+    let search = inventory
+        .cxx_search
+        .as_ref()
+        .filter(|s| first_choice_works(s));
+    let Some(cxx) = search.and_then(|s| s.cxx.as_ref()) else {
+        return Vec::new();
+    };
     if !cxx.openmp_flags.is_empty() {
         return Vec::new();
     }
     let apple = cxx.family == ferroductor_toolchain::CompilerFamily::AppleClang;
-    let kind = if apple { Kind::OmpMacos } else { Kind::OmpHLinux };
-    vec![finding(kind, "omp.h", format!("{}: a program with OpenMP does not build", cxx.program.display()))]
+    let kind = if apple {
+        Kind::OmpMacos
+    } else {
+        Kind::OmpHLinux
+    };
+    vec![finding(
+        kind,
+        "omp.h",
+        format!(
+            "{}: a program with OpenMP does not build",
+            cxx.program.display()
+        ),
+    )]
 }
 
 fn check_headers(system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
-    let Some(python) = &inventory.python else { return Vec::new() };
+    let Some(python) = &inventory.python else {
+        return Vec::new();
+    };
     let path = python.header();
     match &inventory.headers {
         None if headers_by_variable(system, python) => Vec::new(),
-        None => vec![finding(Kind::PythonHInductorCpp, "Python.h", format!("{}: no such file", path.display()))],
-        Some(version) if version != "?" && !version.starts_with(&format!("{}.", python.minor_version())) => {
-            let evidence = format!("{}: headers of {version}, interpreter {}", path.display(), python.version);
+        None => vec![finding(
+            Kind::PythonHInductorCpp,
+            "Python.h",
+            format!("{}: no such file", path.display()),
+        )],
+        Some(version)
+            if version != "?" && !version.starts_with(&format!("{}.", python.minor_version())) =>
+        {
+            let evidence = format!(
+                "{}: headers of {version}, interpreter {}",
+                path.display(),
+                python.version
+            );
             vec![finding(Kind::PythonHInductorCpp, "Python.h", evidence)]
         }
         Some(_) => Vec::new(),
@@ -192,39 +296,69 @@ fn check_headers(system: &dyn System, inventory: &Inventory) -> Vec<MachineFindi
 
 /// Whether CPATH leads to headers of the right version.
 fn headers_by_variable(system: &dyn System, python: &Python) -> bool {
-    let variables = ["CPATH", "CPLUS_INCLUDE_PATH"].iter().filter_map(|n| system.env(n));
+    let variables = ["CPATH", "CPLUS_INCLUDE_PATH"]
+        .iter()
+        .filter_map(|n| system.env(n));
     let wanted = format!("{}.", python.minor_version());
-    variables.collect::<Vec<_>>().iter().flat_map(|v| v.split(':')).any(|dir| {
-        super::inventory::header_version(system, dir).is_some_and(|v| v == "?" || v.starts_with(&wanted))
-    })
+    variables
+        .collect::<Vec<_>>()
+        .iter()
+        .flat_map(|v| v.split(':'))
+        .any(|dir| {
+            super::inventory::header_version(system, dir)
+                .is_some_and(|v| v == "?" || v.starts_with(&wanted))
+        })
 }
 
 fn check_torch_python(_system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
-    let Some(python) = &inventory.python else { return Vec::new() };
-    let Some(torch) = &python.torch else { return Vec::new() };
+    let Some(python) = &inventory.python else {
+        return Vec::new();
+    };
+    let Some(torch) = &python.torch else {
+        return Vec::new();
+    };
     let minor = facts::python_minor(&python.version);
     let support = facts::torch_support(torch);
     match (support, minor) {
         (Some(support), Some(minor)) if minor > support.compile_up_to => {
-            let evidence = format!("torch {torch}: torch.compile up to Python 3.{}; this is {}", support.compile_up_to, python.version);
-            vec![finding(Kind::PythonVersionUnsupported, python.minor_version(), evidence)]
+            let evidence = format!(
+                "torch {torch}: torch.compile up to Python 3.{}; this is {}",
+                support.compile_up_to, python.version
+            );
+            vec![finding(
+                Kind::PythonVersionUnsupported,
+                python.minor_version(),
+                evidence,
+            )]
         }
         _ => Vec::new(),
     }
 }
 
 fn check_triton(system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
-    let Some(python) = &inventory.python else { return Vec::new() };
-    let Some(torch) = &python.torch else { return Vec::new() };
+    let Some(python) = &inventory.python else {
+        return Vec::new();
+    };
+    let Some(torch) = &python.torch else {
+        return Vec::new();
+    };
     let for_gpu = torch.contains("+cu") || torch.contains("+rocm") || torch.contains("+xpu");
     let wanted = python.torch_wants.iter().find(|r| r.starts_with("triton"));
     match (&python.triton, wanted) {
         (None, _) if for_gpu && system.platform() != Platform::MacOs => {
-            vec![finding(Kind::TritonMissing, "triton", format!("torch {torch}; triton: not installed"))]
+            vec![finding(
+                Kind::TritonMissing,
+                "triton",
+                format!("torch {torch}; triton: not installed"),
+            )]
         }
         (Some(have), Some(wanted)) if !pin_allows(wanted, have) => {
             let evidence = format!("torch {torch} requires {wanted}; installed: triton {have}");
-            vec![finding(Kind::TritonTorchVersionMismatch, wanted.split(';').next().unwrap_or(wanted).trim(), evidence)]
+            vec![finding(
+                Kind::TritonTorchVersionMismatch,
+                wanted.split(';').next().unwrap_or(wanted).trim(),
+                evidence,
+            )]
         }
         _ => Vec::new(),
     }
@@ -232,69 +366,137 @@ fn check_triton(system: &dyn System, inventory: &Inventory) -> Vec<MachineFindin
 
 /// Whether `triton==3.2.0` or `triton~=3.9.0` allows a version; other forms do.
 fn pin_allows(requirement: &str, version: &str) -> bool {
-    let requirement = requirement.split(';').next().unwrap_or(requirement).replace(' ', "");
-    let have: Vec<&str> = version.split('+').next().unwrap_or(version).split('.').collect();
+    let requirement = requirement
+        .split(';')
+        .next()
+        .unwrap_or(requirement)
+        .replace(' ', "");
+    let have: Vec<&str> = version
+        .split('+')
+        .next()
+        .unwrap_or(version)
+        .split('.')
+        .collect();
     if let Some((_, pinned)) = requirement.split_once("==") {
-        let pinned = pinned.trim_end_matches(".*").split('+').next().unwrap_or(pinned).to_owned();
+        let pinned = pinned
+            .trim_end_matches(".*")
+            .split('+')
+            .next()
+            .unwrap_or(pinned)
+            .to_owned();
         return pinned.split('.').zip(&have).all(|(a, b)| a == *b);
     }
     if let Some((_, least)) = requirement.split_once("~=") {
         let parts: Vec<&str> = least.split('.').collect();
-        return parts.iter().take(parts.len().saturating_sub(1)).zip(&have).all(|(a, b)| a == b);
+        return parts
+            .iter()
+            .take(parts.len().saturating_sub(1))
+            .zip(&have)
+            .all(|(a, b)| a == b);
     }
     true
 }
 
 fn check_setuptools(_system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
-    let Some(python) = &inventory.python else { return Vec::new() };
+    let Some(python) = &inventory.python else {
+        return Vec::new();
+    };
     let wanted = python.torch_wants.iter().any(|r| {
-        let here = !r.contains("python_version >=") || facts::python_minor(&python.version).is_some_and(|m| m >= 12);
+        let here = !r.contains("python_version >=")
+            || facts::python_minor(&python.version).is_some_and(|m| m >= 12);
         r.starts_with("setuptools") && here
     });
     if python.setuptools.is_some() || !(wanted || python.triton.is_some()) {
         return Vec::new();
     }
-    vec![finding(Kind::SetuptoolsMissing, "setuptools", format!("{}: setuptools is not installed", python.executable))]
+    vec![finding(
+        Kind::SetuptoolsMissing,
+        "setuptools",
+        format!("{}: setuptools is not installed", python.executable),
+    )]
 }
 
 fn check_programs(_system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
-    let missing = |name: &str| inventory.tools.iter().any(|t| t.name == name && t.path.is_none());
+    let missing = |name: &str| {
+        inventory
+            .tools
+            .iter()
+            .any(|t| t.name == name && t.path.is_none())
+    };
     let python = inventory.python.as_ref();
-    let torch = python.and_then(|p| p.torch.as_deref()).and_then(facts::torch_minor);
+    let torch = python
+        .and_then(|p| p.torch.as_deref())
+        .and_then(facts::torch_minor);
     let mut found = Vec::new();
     // Inductor hashes precompiled headers with the openssl program since 2.8.
-    if missing("openssl") && torch.is_some_and(|t| t >= (2, 8)) && inventory.system.family.is_none_or(|f| f.is_linux()) {
-        let mut openssl = finding(Kind::OpensslProgramMissing, "openssl", "openssl: not found on PATH");
+    if missing("openssl")
+        && torch.is_some_and(|t| t >= (2, 8))
+        && inventory.system.family.is_none_or(|f| f.is_linux())
+    {
+        let mut openssl = finding(
+            Kind::OpensslProgramMissing,
+            "openssl",
+            "openssl: not found on PATH",
+        );
         openssl.confidence = Confidence::Medium;
         found.push(openssl);
     }
     let driver = inventory.cuda.driver.is_some();
     if missing("ldconfig") && driver && python.is_some_and(|p| p.triton.is_some()) {
-        found.push(finding(Kind::LdconfigMissing, "/sbin/ldconfig", "/sbin/ldconfig: not found"));
+        found.push(finding(
+            Kind::LdconfigMissing,
+            "/sbin/ldconfig",
+            "/sbin/ldconfig: not found",
+        ));
     }
     found
 }
 
 fn check_driver(_system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
-    let triton = inventory.python.as_ref().is_some_and(|p| p.triton.is_some());
-    let has_ldconfig = inventory.tools.iter().any(|t| t.name == "ldconfig" && t.path.is_some());
-    if inventory.cuda.driver.is_some() && inventory.cuda.libcuda.is_none() && triton && has_ldconfig {
-        return vec![finding(Kind::LibcudaAssertion, "libcuda.so.1", "ldconfig -p: no libcuda.so.1, though the driver is loaded")];
+    let triton = inventory
+        .python
+        .as_ref()
+        .is_some_and(|p| p.triton.is_some());
+    let has_ldconfig = inventory
+        .tools
+        .iter()
+        .any(|t| t.name == "ldconfig" && t.path.is_some());
+    if inventory.cuda.driver.is_some() && inventory.cuda.libcuda.is_none() && triton && has_ldconfig
+    {
+        return vec![finding(
+            Kind::LibcudaAssertion,
+            "libcuda.so.1",
+            "ldconfig -p: no libcuda.so.1, though the driver is loaded",
+        )];
     }
     Vec::new()
 }
 
 fn check_locks(system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
-    let Some(root) = inventory.folders.iter().find(|f| f.purpose == "torch-extensions") else { return Vec::new() };
+    let Some(root) = inventory
+        .folders
+        .iter()
+        .find(|f| f.purpose == "torch-extensions")
+    else {
+        return Vec::new();
+    };
     let children = |path: &Path| system.list(path).unwrap_or_default();
     let mut folders = children(Path::new(&root.path));
     let inner: Vec<_> = folders.iter().flat_map(|f| children(f)).collect();
     folders.extend(inner);
-    let lock = folders.iter().map(|f| f.join("lock")).find(|l| system.exists(l) && !system.is_dir(l));
+    let lock = folders
+        .iter()
+        .map(|f| f.join("lock"))
+        .find(|l| system.exists(l) && !system.is_dir(l));
     lock.map(|path| {
         let path = path.to_string_lossy().into_owned();
         // A build may be running this moment; only the user knows.
-        MachineFinding { kind: Kind::StaleBuildLockHang, confidence: Confidence::Medium, subject: path.clone(), evidence: vec![path] }
+        MachineFinding {
+            kind: Kind::StaleBuildLockHang,
+            confidence: Confidence::Medium,
+            subject: path.clone(),
+            evidence: vec![path],
+        }
     })
     .into_iter()
     .collect()
@@ -306,7 +508,10 @@ mod tests {
 
     #[test]
     fn pins_are_compared() {
-        assert!(pin_allows("triton==3.2.0; platform_system == \"Linux\"", "3.2.0"));
+        assert!(pin_allows(
+            "triton==3.2.0; platform_system == \"Linux\"",
+            "3.2.0"
+        ));
         assert!(!pin_allows("triton==3.2.0", "3.4.0"));
         assert!(pin_allows("triton~=3.9.0", "3.9.4"));
         assert!(!pin_allows("triton~=3.9.0", "3.10.0"));

@@ -38,19 +38,54 @@ pub enum WriteError {
 /// The folders torch, Triton and the compilers will use.
 pub fn examine(system: &dyn System, user_name: &str) -> Vec<Folder> {
     let home = system.env("HOME").unwrap_or_else(|| "/".to_owned());
-    let temporary = system.env("TMPDIR").filter(|t| !t.is_empty()).unwrap_or_else(|| "/tmp".to_owned());
-    let or = |name: &str, default: String| system.env(name).filter(|v| !v.is_empty()).unwrap_or(default);
+    let temporary = system
+        .env("TMPDIR")
+        .filter(|t| !t.is_empty())
+        .unwrap_or_else(|| "/tmp".to_owned());
+    let or = |name: &str, default: String| {
+        system
+            .env(name)
+            .filter(|v| !v.is_empty())
+            .unwrap_or(default)
+    };
     let table = [
         ("temporary", "TMPDIR", temporary.clone()),
-        ("inductor", "TORCHINDUCTOR_CACHE_DIR", or("TORCHINDUCTOR_CACHE_DIR", format!("{temporary}/torchinductor_{user_name}"))),
-        ("triton", "TRITON_CACHE_DIR", or("TRITON_CACHE_DIR", format!("{home}/.triton/cache"))),
-        ("torch-extensions", "TORCH_EXTENSIONS_DIR", or("TORCH_EXTENSIONS_DIR", format!("{home}/.cache/torch_extensions"))),
+        (
+            "inductor",
+            "TORCHINDUCTOR_CACHE_DIR",
+            or(
+                "TORCHINDUCTOR_CACHE_DIR",
+                format!("{temporary}/torchinductor_{user_name}"),
+            ),
+        ),
+        (
+            "triton",
+            "TRITON_CACHE_DIR",
+            or("TRITON_CACHE_DIR", format!("{home}/.triton/cache")),
+        ),
+        (
+            "torch-extensions",
+            "TORCH_EXTENSIONS_DIR",
+            or(
+                "TORCH_EXTENSIONS_DIR",
+                format!("{home}/.cache/torch_extensions"),
+            ),
+        ),
     ];
     let mounts = system.read_text("/proc/self/mounts").unwrap_or_default();
-    table.into_iter().map(|(purpose, variable, path)| folder(system, purpose, variable, path, &mounts)).collect()
+    table
+        .into_iter()
+        .map(|(purpose, variable, path)| folder(system, purpose, variable, path, &mounts))
+        .collect()
 }
 
-fn folder(system: &dyn System, purpose: &'static str, variable: &'static str, path: String, mounts: &str) -> Folder {
+fn folder(
+    system: &dyn System,
+    purpose: &'static str,
+    variable: &'static str,
+    path: String,
+    mounts: &str,
+) -> Folder {
     let existing = nearest_existing(system, Path::new(&path));
     let space = system.space(&existing).ok();
     let write_error = try_writing(system, &existing).err();
@@ -63,14 +98,20 @@ fn folder(system: &dyn System, purpose: &'static str, variable: &'static str, pa
         // Some file systems count no inodes and report none free.
         free_inodes: space.map(|s| s.free_inodes).filter(|n| *n > 0),
         read_only: space.is_some_and(|s| s.read_only),
-        no_exec: space.is_some_and(|s| s.no_exec) || mount.as_ref().is_some_and(|(_, options)| options.split(',').any(|o| o == "noexec")),
+        no_exec: space.is_some_and(|s| s.no_exec)
+            || mount
+                .as_ref()
+                .is_some_and(|(_, options)| options.split(',').any(|o| o == "noexec")),
         file_system: mount.map(|(kind, _)| kind),
         write_error,
     }
 }
 
 fn nearest_existing(system: &dyn System, path: &Path) -> PathBuf {
-    path.ancestors().find(|p| system.is_dir(p)).unwrap_or(Path::new("/")).to_path_buf()
+    path.ancestors()
+        .find(|p| system.is_dir(p))
+        .unwrap_or(Path::new("/"))
+        .to_path_buf()
 }
 
 fn try_writing(system: &dyn System, dir: &Path) -> Result<(), WriteError> {
@@ -82,7 +123,9 @@ fn try_writing(system: &dyn System, dir: &Path) -> Result<(), WriteError> {
     };
     let scratch = system.scratch_dir(Some(dir)).map_err(classify)?;
     // More than a block, because a full disk still takes empty files.
-    let result = system.write(&scratch.join("probe"), &[b'x'; 64 * 1024]).map_err(classify);
+    let result = system
+        .write(&scratch.join("probe"), &[b'x'; 64 * 1024])
+        .map_err(classify);
     // Removal can only fail where writing did.
     let _ = system.remove_dir_all(&scratch);
     result
@@ -93,11 +136,15 @@ fn mount_of(mounts: &str, path: &Path) -> Option<(String, String)> {
     let mut best: Option<(usize, String, String)> = None;
     for line in mounts.lines() {
         let mut words = line.split(' ');
-        let (Some(_), Some(point), Some(kind), Some(options)) = (words.next(), words.next(), words.next(), words.next()) else {
+        let (Some(_), Some(point), Some(kind), Some(options)) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
             continue;
         };
         let point = point.replace("\\040", " ");
-        let longer = best.as_ref().is_none_or(|(length, _, _)| point.len() >= *length);
+        let longer = best
+            .as_ref()
+            .is_none_or(|(length, _, _)| point.len() >= *length);
         if path.starts_with(&point) && longer {
             best = Some((point.len(), kind.to_owned(), options.to_owned()));
         }
@@ -107,20 +154,41 @@ fn mount_of(mounts: &str, path: &Path) -> Option<(String, String)> {
 
 /// Whether a file system is shared between machines.
 pub fn is_network(file_system: &str) -> bool {
-    ["nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "9p", "afs"].contains(&file_system)
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "lustre",
+        "gpfs",
+        "beegfs",
+        "ceph",
+        "fuse.sshfs",
+        "9p",
+        "afs",
+    ]
+    .contains(&file_system)
 }
 
 /// A folder that can be written to and executed from, for caches.
 pub fn find_usable(system: &dyn System) -> Option<PathBuf> {
-    let variables = ["XDG_CACHE_HOME", "HOME"].iter().filter_map(|n| system.env(n)).filter(|v| !v.is_empty());
-    let fixed = ["/var/tmp", "/tmp", "/dev/shm"].iter().map(|s| (*s).to_owned());
+    let variables = ["XDG_CACHE_HOME", "HOME"]
+        .iter()
+        .filter_map(|n| system.env(n))
+        .filter(|v| !v.is_empty());
+    let fixed = ["/var/tmp", "/tmp", "/dev/shm"]
+        .iter()
+        .map(|s| (*s).to_owned());
     let current = std::iter::once(".".to_owned());
     let candidates: Vec<String> = variables.chain(fixed).chain(current).collect();
     candidates.into_iter().map(PathBuf::from).find(|dir| {
         let existing = nearest_existing(system, dir);
         let space = system.space(&existing).ok();
         let roomy = space.is_none_or(|s| !s.no_exec && !s.read_only && s.free_bytes > 256 << 20);
-        roomy && existing == *dir && try_writing(system, &existing).is_ok() && runs_programs(system, &existing)
+        roomy
+            && existing == *dir
+            && try_writing(system, &existing).is_ok()
+            && runs_programs(system, &existing)
     })
 }
 
@@ -129,11 +197,21 @@ fn runs_programs(system: &dyn System, dir: &Path) -> bool {
     if system.platform() != Platform::Linux {
         return true;
     }
-    let Ok(scratch) = system.scratch_dir(Some(dir)) else { return false };
+    let Ok(scratch) = system.scratch_dir(Some(dir)) else {
+        return false;
+    };
     let copy = scratch.join("true").to_string_lossy().into_owned();
     let limit = Duration::from_secs(5);
-    let copied = system.run(&Command::new("cp").args(["/bin/true", &copy]).time_limit(limit)).succeeded();
-    let ran = system.run(&Command::new(copy).time_limit(limit)).succeeded();
+    let copied = system
+        .run(
+            &Command::new("cp")
+                .args(["/bin/true", &copy])
+                .time_limit(limit),
+        )
+        .succeeded();
+    let ran = system
+        .run(&Command::new(copy).time_limit(limit))
+        .succeeded();
     let _ = system.remove_dir_all(&scratch);
     // Without `cp` or `/bin/true` nothing is known against the folder.
     ran || !copied
@@ -149,6 +227,9 @@ mod tests {
         let (kind, options) = mount_of(mounts, Path::new("/tmp/x")).expect("a mount");
         assert_eq!(kind, "tmpfs");
         assert!(options.contains("noexec"));
-        assert_eq!(mount_of(mounts, Path::new("/tmpfoo")).expect("a mount").0, "overlay");
+        assert_eq!(
+            mount_of(mounts, Path::new("/tmpfoo")).expect("a mount").0,
+            "overlay"
+        );
     }
 }

@@ -8,7 +8,9 @@ use super::folders::{self, Folder};
 use super::python::{self, Python};
 use crate::i18n::Catalog;
 use crate::platform::{Family, Origin, SystemGuess};
-use ferroductor_toolchain::{Attempt, AttemptResult, Command, CxxSearch, Platform, System, find_cc, find_cxx};
+use ferroductor_toolchain::{
+    Attempt, AttemptResult, Command, CxxSearch, Platform, System, find_cc, find_cxx,
+};
 use serde::Serialize;
 use std::path::Path;
 use std::thread;
@@ -84,7 +86,10 @@ impl Inventory {
     /// Asks everything at once.
     pub fn collect(system: &dyn System, python_name: Option<&str>) -> Inventory {
         let user = user_facts(system);
-        let folder_name = user.name.clone().unwrap_or_else(|| format!("uid_{}", user.uid.unwrap_or(0)));
+        let folder_name = user
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("uid_{}", user.uid.unwrap_or(0)));
         thread::scope(|scope| {
             let python = scope.spawn(|| python::ask(system, python_name));
             let cxx = scope.spawn(|| find_cxx(system));
@@ -96,10 +101,19 @@ impl Inventory {
                 crashed.push("python");
                 Err("the probe crashed".to_owned())
             });
-            let cxx_search = cxx.join().inspect_err(|_| crashed.push("c++ compiler")).ok();
+            let cxx_search = cxx
+                .join()
+                .inspect_err(|_| crashed.push("c++ compiler"))
+                .ok();
             let cc_search = cc.join().inspect_err(|_| crashed.push("c compiler")).ok();
-            let cuda = cuda.join().inspect_err(|_| crashed.push("cuda")).unwrap_or_default();
-            let folders = folders.join().inspect_err(|_| crashed.push("folders")).unwrap_or_default();
+            let cuda = cuda
+                .join()
+                .inspect_err(|_| crashed.push("cuda"))
+                .unwrap_or_default();
+            let folders = folders
+                .join()
+                .inspect_err(|_| crashed.push("folders"))
+                .unwrap_or_default();
             let (python, python_error) = match python {
                 Ok(python) => (Some(python), None),
                 Err(error) => (None, Some(error)),
@@ -108,7 +122,9 @@ impl Inventory {
             Inventory {
                 system: guess,
                 system_name: name,
-                headers: python.as_ref().and_then(|p| header_version(system, &p.include)),
+                headers: python
+                    .as_ref()
+                    .and_then(|p| header_version(system, &p.include)),
                 python,
                 python_error,
                 cxx: compiler_facts(cxx_search.as_ref()),
@@ -131,24 +147,46 @@ impl Inventory {
     pub fn lines(&self, catalog: &Catalog) -> Vec<(String, String)> {
         let none = || catalog.text("inv-none");
         let or_none = |text: Option<String>| text.filter(|t| !t.is_empty()).unwrap_or_else(none);
-        let mut lines = vec![("inv-system", self.system_name.clone()), ("inv-user", self.user_line())];
+        let mut lines = vec![
+            ("inv-system", self.system_name.clone()),
+            ("inv-user", self.user_line()),
+        ];
         let python = self.python.as_ref();
-        lines.push(("inv-python", or_none(python.map(python_line).or_else(|| self.python_error.clone()))));
+        lines.push((
+            "inv-python",
+            or_none(
+                python
+                    .map(python_line)
+                    .or_else(|| self.python_error.clone()),
+            ),
+        ));
         let headers = python.map(|p| match &self.headers {
             Some(version) => format!("{} ({version})", p.include),
             None => format!("{}: {}", p.include, none()),
         });
         lines.push(("inv-headers", or_none(headers)));
         let torch = python.and_then(|p| p.torch.clone());
-        let range = torch.as_deref().and_then(crate::facts::torch_support).map(|s| {
-            format!("Python 3.{} – 3.{}, torch.compile ≤ 3.{} ({})", s.python.0, s.python.1, s.compile_up_to, crate::facts::CHECKED)
-        });
+        let range = torch
+            .as_deref()
+            .and_then(crate::facts::torch_support)
+            .map(|s| {
+                format!(
+                    "Python 3.{} – 3.{}, torch.compile ≤ 3.{} ({})",
+                    s.python.0,
+                    s.python.1,
+                    s.compile_up_to,
+                    crate::facts::CHECKED
+                )
+            });
         lines.push(("inv-torch", or_none(torch)));
         lines.push(("inv-torch-supports", or_none(range)));
         lines.push(("inv-triton", or_none(python.and_then(|p| p.triton.clone()))));
         lines.push(("inv-cxx", or_none(Some(compiler_line(&self.cxx)))));
         lines.push(("inv-cc", or_none(Some(compiler_line(&self.cc)))));
-        lines.push(("inv-openmp", or_none(self.cxx.openmp.then(|| "-fopenmp".to_owned()))));
+        lines.push((
+            "inv-openmp",
+            or_none(self.cxx.openmp.then(|| "-fopenmp".to_owned())),
+        ));
         lines.push(("inv-tools", self.tools_line(&none())));
         lines.push(("inv-cpu", or_none(Some(self.cpu.join(" ")))));
         for folder in &self.folders {
@@ -156,9 +194,19 @@ impl Inventory {
         }
         lines.push(("inv-cuda", or_none(Some(self.cuda_line()))));
         lines.push(("inv-container", or_none(Some(self.limits_line()))));
-        let shown: Vec<String> = self.environment.iter().map(|(n, v)| format!("{n}={v}")).collect();
-        lines.push(("inv-environment", format!("{} ({})", shown.join(" "), catalog.text("inv-left-out"))));
-        lines.into_iter().map(|(id, value)| (catalog.text(id), value)).collect()
+        let shown: Vec<String> = self
+            .environment
+            .iter()
+            .map(|(n, v)| format!("{n}={v}"))
+            .collect();
+        lines.push((
+            "inv-environment",
+            format!("{} ({})", shown.join(" "), catalog.text("inv-left-out")),
+        ));
+        lines
+            .into_iter()
+            .map(|(id, value)| (catalog.text(id), value))
+            .collect()
     }
 
     fn user_line(&self) -> String {
@@ -171,14 +219,25 @@ impl Inventory {
     }
 
     fn tools_line(&self, none: &str) -> String {
-        let shown = self.tools.iter().map(|t| format!("{} {}", t.name, t.path.as_deref().unwrap_or(none)));
+        let shown = self
+            .tools
+            .iter()
+            .map(|t| format!("{} {}", t.name, t.path.as_deref().unwrap_or(none)));
         shown.collect::<Vec<_>>().join(", ")
     }
 
     fn cuda_line(&self) -> String {
         let cuda = &self.cuda;
-        let parts = [("driver", &cuda.driver), ("libcuda", &cuda.libcuda), ("CUDA_HOME", &cuda.home), ("nvcc", &cuda.nvcc), ("ptxas", &cuda.ptxas)];
-        let shown = parts.iter().filter_map(|(name, value)| value.as_ref().map(|v| format!("{name} {v}")));
+        let parts = [
+            ("driver", &cuda.driver),
+            ("libcuda", &cuda.libcuda),
+            ("CUDA_HOME", &cuda.home),
+            ("nvcc", &cuda.nvcc),
+            ("ptxas", &cuda.ptxas),
+        ];
+        let shown = parts
+            .iter()
+            .filter_map(|(name, value)| value.as_ref().map(|v| format!("{name} {v}")));
         shown.collect::<Vec<_>>().join(", ")
     }
 
@@ -199,8 +258,15 @@ impl Inventory {
 
 fn python_line(python: &Python) -> String {
     let origin = python.origin().map_or("?", Origin::id);
-    let environment = if python.in_virtual_environment() { format!(", venv of {}", python.base_prefix) } else { String::new() };
-    format!("{} {} ({origin}{environment})", python.version, python.executable)
+    let environment = if python.in_virtual_environment() {
+        format!(", venv of {}", python.base_prefix)
+    } else {
+        String::new()
+    };
+    format!(
+        "{} {} ({origin}{environment})",
+        python.version, python.executable
+    )
 }
 
 fn compiler_line(facts: &CompilerFacts) -> String {
@@ -233,37 +299,68 @@ fn user_facts(system: &dyn System) -> UserFacts {
     let passwd = system.read_text("/etc/passwd").unwrap_or_default();
     let entry = user.uid.and_then(|uid| {
         let wanted = uid.to_string();
-        passwd.lines().find(|l| l.split(':').nth(2) == Some(wanted.as_str())).and_then(|l| l.split(':').next()).map(str::to_owned)
+        passwd
+            .lines()
+            .find(|l| l.split(':').nth(2) == Some(wanted.as_str()))
+            .and_then(|l| l.split(':').next())
+            .map(str::to_owned)
     });
     // Directory services know users that the file does not.
     let by_service = || {
         let uid = user.uid?.to_string();
-        let run = system.run(&Command::new("getent").args(["passwd", &uid]).time_limit(Duration::from_secs(3)));
-        run.succeeded().then(|| run.stdout.split(':').next().unwrap_or_default().to_owned()).filter(|n| !n.is_empty())
+        let run = system.run(
+            &Command::new("getent")
+                .args(["passwd", &uid])
+                .time_limit(Duration::from_secs(3)),
+        );
+        run.succeeded()
+            .then(|| run.stdout.split(':').next().unwrap_or_default().to_owned())
+            .filter(|n| !n.is_empty())
     };
     let named = entry.or_else(by_service);
     let has_passwd_entry = named.is_some() || user.uid.is_none();
-    let variable = ["LOGNAME", "USER", "LNAME", "USERNAME"].iter().filter_map(|n| system.env(n)).find(|v| !v.is_empty());
-    UserFacts { uid: user.uid, is_root: user.is_root, has_passwd_entry, name: variable.or(named) }
+    let variable = ["LOGNAME", "USER", "LNAME", "USERNAME"]
+        .iter()
+        .filter_map(|n| system.env(n))
+        .find(|v| !v.is_empty());
+    UserFacts {
+        uid: user.uid,
+        is_root: user.is_root,
+        has_passwd_entry,
+        name: variable.or(named),
+    }
 }
 
-fn system_guess(system: &dyn System, python: Option<&Python>, user: &UserFacts) -> (SystemGuess, String) {
+fn system_guess(
+    system: &dyn System,
+    python: Option<&Python>,
+    user: &UserFacts,
+) -> (SystemGuess, String) {
     let release = system.read_text("/etc/os-release").unwrap_or_default();
     let value = |key: &str| {
-        let line = release.lines().find_map(|l| l.strip_prefix(key).and_then(|l| l.strip_prefix('=')));
+        let line = release
+            .lines()
+            .find_map(|l| l.strip_prefix(key).and_then(|l| l.strip_prefix('=')));
         line.map(|v| v.trim_matches('"').to_owned())
     };
     let family = match system.platform() {
         Platform::MacOs => Some(Family::MacOs),
         Platform::Windows => Some(Family::Windows),
-        Platform::Linux => value("ID").and_then(|id| Family::from_os_release_id(&id)).or_else(|| {
-            value("ID_LIKE").and_then(|like| like.split(' ').find_map(Family::from_os_release_id))
-        }),
+        Platform::Linux => value("ID")
+            .and_then(|id| Family::from_os_release_id(&id))
+            .or_else(|| {
+                value("ID_LIKE")
+                    .and_then(|like| like.split(' ').find_map(Family::from_os_release_id))
+            }),
     };
     let kernel = system.read_text("/proc/version").unwrap_or_default();
     let wsl = kernel.to_ascii_lowercase().contains("microsoft");
     let name = value("PRETTY_NAME").unwrap_or_else(|| format!("{:?}", system.platform()));
-    let shown = format!("{name} ({}{})", system.arch(), if wsl { ", WSL" } else { "" });
+    let shown = format!(
+        "{name} ({}{})",
+        system.arch(),
+        if wsl { ", WSL" } else { "" }
+    );
     let guess = SystemGuess {
         family,
         version: value("VERSION_ID"),
@@ -283,28 +380,52 @@ pub fn header_version(system: &dyn System, include: &str) -> Option<String> {
     if !system.exists(&Path::new(include).join("Python.h")) {
         return None;
     }
-    let text = system.read_text(&format!("{include}/patchlevel.h")).unwrap_or_default();
-    let line = text.lines().find(|l| l.contains("PY_VERSION ") && l.contains('"'));
-    Some(line.and_then(|l| l.split('"').nth(1)).unwrap_or("?").to_owned())
+    let text = system
+        .read_text(&format!("{include}/patchlevel.h"))
+        .unwrap_or_default();
+    let line = text
+        .lines()
+        .find(|l| l.contains("PY_VERSION ") && l.contains('"'));
+    Some(
+        line.and_then(|l| l.split('"').nth(1))
+            .unwrap_or("?")
+            .to_owned(),
+    )
 }
 
 fn compiler_facts(search: Option<&CxxSearch>) -> CompilerFacts {
-    let Some(search) = search else { return CompilerFacts::default() };
+    let Some(search) = search else {
+        return CompilerFacts::default();
+    };
     let describe = |a: &Attempt| match &a.result {
         AttemptResult::Works => format!("{}: works", a.name),
         AttemptResult::NotFound => format!("{}: not found", a.name),
         AttemptResult::TimedOut => format!("{}: no answer in time", a.name),
         AttemptResult::NoVersion(text) | AttemptResult::CannotBuild(text) => {
-            let line = text.lines().find(|l| l.contains("rror")).or_else(|| text.lines().next()).unwrap_or_default();
+            let line = text
+                .lines()
+                .find(|l| l.contains("rror"))
+                .or_else(|| text.lines().next())
+                .unwrap_or_default();
             format!("{}: {line}", a.name)
         }
     };
     // Names that are simply absent say little once the usual ones were tried.
-    let tried = search.attempts.iter().enumerate().filter(|(i, a)| *i < 3 || a.result != AttemptResult::NotFound);
+    let tried = search
+        .attempts
+        .iter()
+        .enumerate()
+        .filter(|(i, a)| *i < 3 || a.result != AttemptResult::NotFound);
     CompilerFacts {
-        program: search.cxx.as_ref().map(|c| c.program.to_string_lossy().into_owned()),
+        program: search
+            .cxx
+            .as_ref()
+            .map(|c| c.program.to_string_lossy().into_owned()),
         version: search.cxx.as_ref().map(|c| c.version_line.clone()),
-        openmp: search.cxx.as_ref().is_some_and(|c| !c.openmp_flags.is_empty()),
+        openmp: search
+            .cxx
+            .as_ref()
+            .is_some_and(|c| !c.openmp_flags.is_empty()),
         attempts: tried.map(|(_, a)| describe(a)).collect(),
     }
 }
@@ -312,30 +433,77 @@ fn compiler_facts(search: Option<&CxxSearch>) -> CompilerFacts {
 fn tools(system: &dyn System) -> Vec<ToolFacts> {
     let find = |name: &'static str| {
         // ldconfig is used by its absolute path.
-        let path = if name == "ldconfig" { system.which("/sbin/ldconfig") } else { system.which(name) };
-        ToolFacts { name, path: path.map(|p| p.to_string_lossy().into_owned()) }
+        let path = if name == "ldconfig" {
+            system.which("/sbin/ldconfig")
+        } else {
+            system.which(name)
+        };
+        ToolFacts {
+            name,
+            path: path.map(|p| p.to_string_lossy().into_owned()),
+        }
     };
-    ["ld", "as", "ninja", "openssl", "ldconfig"].into_iter().map(find).collect()
+    ["ld", "as", "ninja", "openssl", "ldconfig"]
+        .into_iter()
+        .map(find)
+        .collect()
 }
 
 fn cpu_features(system: &dyn System) -> Vec<String> {
     let text = system.read_text("/proc/cpuinfo").unwrap_or_default();
-    let line = text.lines().find(|l| l.starts_with("flags") || l.starts_with("Features")).unwrap_or_default();
-    let known = ["sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve", "bf16", "i8mm"];
+    let line = text
+        .lines()
+        .find(|l| l.starts_with("flags") || l.starts_with("Features"))
+        .unwrap_or_default();
+    let known = [
+        "sse4_2",
+        "avx",
+        "avx2",
+        "fma",
+        "f16c",
+        "avx512f",
+        "avx512bw",
+        "avx512vl",
+        "avx512_vnni",
+        "avx512_bf16",
+        "amx_tile",
+        "asimd",
+        "sve",
+        "bf16",
+        "i8mm",
+    ];
     let words: Vec<&str> = line.split_whitespace().collect();
-    known.iter().filter(|k| words.contains(k)).map(|k| (*k).to_owned()).collect()
+    known
+        .iter()
+        .filter(|k| words.contains(k))
+        .map(|k| (*k).to_owned())
+        .collect()
 }
 
 fn cuda_facts(system: &dyn System) -> CudaFacts {
     let first_line_with = |program: &str, args: &[&str], word: &str| {
         system.which(program)?;
-        let run = system.run(&Command::new(program).args(args.iter().copied()).time_limit(Duration::from_secs(5)));
-        run.combined().lines().find(|l| l.contains(word)).map(|l| l.trim().to_owned())
+        let run = system.run(
+            &Command::new(program)
+                .args(args.iter().copied())
+                .time_limit(Duration::from_secs(5)),
+        );
+        run.combined()
+            .lines()
+            .find(|l| l.contains(word))
+            .map(|l| l.trim().to_owned())
     };
-    let driver = system.read_text("/proc/driver/nvidia/version").and_then(|t| t.lines().next().map(str::to_owned));
-    let home = system.env("CUDA_HOME").or_else(|| system.env("CUDA_PATH")).or_else(|| {
-        system.is_dir(Path::new("/usr/local/cuda")).then(|| "/usr/local/cuda".to_owned())
-    });
+    let driver = system
+        .read_text("/proc/driver/nvidia/version")
+        .and_then(|t| t.lines().next().map(str::to_owned));
+    let home = system
+        .env("CUDA_HOME")
+        .or_else(|| system.env("CUDA_PATH"))
+        .or_else(|| {
+            system
+                .is_dir(Path::new("/usr/local/cuda"))
+                .then(|| "/usr/local/cuda".to_owned())
+        });
     let libcuda = first_line_with("/sbin/ldconfig", &["-p"], "libcuda.so.1")
         .and_then(|l| l.split("=> ").nth(1).map(str::to_owned));
     CudaFacts {
@@ -351,32 +519,81 @@ fn limits(system: &dyn System) -> Limits {
     let container = system.exists(Path::new("/.dockerenv"))
         || system.exists(Path::new("/run/.containerenv"))
         || system.env("KUBERNETES_SERVICE_HOST").is_some();
-    let number = |path: &str| system.read_text(path).and_then(|t| t.trim().parse::<u64>().ok());
+    let number = |path: &str| {
+        system
+            .read_text(path)
+            .and_then(|t| t.trim().parse::<u64>().ok())
+    };
     // Version 1 writes a huge number for "no limit".
-    let memory = number("/sys/fs/cgroup/memory.max").or_else(|| number("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
-    let cpus = system.read_text("/sys/fs/cgroup/cpu.max").map(|t| t.trim().to_owned()).filter(|t| !t.starts_with("max"));
-    Limits { container, memory_bytes: memory.filter(|m| *m < 1 << 50), cpus }
+    let memory = number("/sys/fs/cgroup/memory.max")
+        .or_else(|| number("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
+    let cpus = system
+        .read_text("/sys/fs/cgroup/cpu.max")
+        .map(|t| t.trim().to_owned())
+        .filter(|t| !t.starts_with("max"));
+    Limits {
+        container,
+        memory_bytes: memory.filter(|m| *m < 1 << 50),
+        cpus,
+    }
 }
 
 /// Variables that matter for toolchains; no other is ever shown.
 const SHOWN_VARIABLES: &[&str] = &[
-    "CC", "CXX", "CFLAGS", "CXXFLAGS", "CPATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "LD_LIBRARY_PATH", "LDFLAGS",
-    "TMPDIR", "CUDA_HOME", "CUDA_PATH", "TRITON_CACHE_DIR", "TRITON_LIBCUDA_PATH", "TRITON_PTXAS_PATH",
-    "TORCHINDUCTOR_CACHE_DIR", "TORCH_EXTENSIONS_DIR", "TORCHINDUCTOR_COMPILE_THREADS", "TORCH_COMPILE_DISABLE",
-    "TORCHDYNAMO_DISABLE", "MAX_JOBS", "OMP_NUM_THREADS", "OMP_PREFIX", "KMP_DUPLICATE_LIB_OK", "CONDA_PREFIX", "VIRTUAL_ENV",
+    "CC",
+    "CXX",
+    "CFLAGS",
+    "CXXFLAGS",
+    "CPATH",
+    "CPLUS_INCLUDE_PATH",
+    "LIBRARY_PATH",
+    "LD_LIBRARY_PATH",
+    "LDFLAGS",
+    "TMPDIR",
+    "CUDA_HOME",
+    "CUDA_PATH",
+    "TRITON_CACHE_DIR",
+    "TRITON_LIBCUDA_PATH",
+    "TRITON_PTXAS_PATH",
+    "TORCHINDUCTOR_CACHE_DIR",
+    "TORCH_EXTENSIONS_DIR",
+    "TORCHINDUCTOR_COMPILE_THREADS",
+    "TORCH_COMPILE_DISABLE",
+    "TORCHDYNAMO_DISABLE",
+    "MAX_JOBS",
+    "OMP_NUM_THREADS",
+    "OMP_PREFIX",
+    "KMP_DUPLICATE_LIB_OK",
+    "CONDA_PREFIX",
+    "VIRTUAL_ENV",
 ];
 
 fn shown_environment(system: &dyn System) -> Vec<(String, String)> {
-    let shown = |name: &&str| system.env(name).filter(|v| !v.is_empty()).map(|v| ((*name).to_owned(), v));
-    SHOWN_VARIABLES.iter().filter_map(|n| shown(&n)).map(|(n, v)| (n, without_secrets(&v))).collect()
+    let shown = |name: &&'static str| {
+        system
+            .env(name)
+            .filter(|v| !v.is_empty())
+            .map(|v| ((*name).to_owned(), v))
+    };
+    SHOWN_VARIABLES
+        .iter()
+        .filter_map(shown)
+        .map(|(n, v)| (n, without_secrets(&v)))
+        .collect()
 }
 
 /// Hides values that carry credentials, such as an address with a password.
 fn without_secrets(value: &str) -> String {
     let lower = value.to_ascii_lowercase();
-    let words = ["token", "password", "passwd", "secret", "apikey", "api_key", "bearer "];
+    let words = [
+        "token", "password", "passwd", "secret", "apikey", "api_key", "bearer ",
+    ];
     let address = value.contains("://") && value.contains('@');
-    if address || words.iter().any(|w| lower.contains(w)) { "(hidden)".to_owned() } else { value.to_owned() }
+    if address || words.iter().any(|w| lower.contains(w)) {
+        "(hidden)".to_owned()
+    } else {
+        value.to_owned()
+    }
 }
 
 #[cfg(test)]

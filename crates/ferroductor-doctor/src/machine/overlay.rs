@@ -59,7 +59,10 @@ impl System for WithVariables<'_> {
 
     fn run(&self, command: &Command) -> Run {
         let mut command = command.clone();
-        let own = self.variables.iter().map(|(n, v)| (n.clone(), Some(v.clone())));
+        let own = self
+            .variables
+            .iter()
+            .map(|(n, v)| (n.clone(), Some(v.clone())));
         // What the caller sets for one command wins over the overlay.
         command.env = own.chain(command.env).collect();
         self.inner.run(&command)

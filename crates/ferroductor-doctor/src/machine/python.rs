@@ -66,7 +66,11 @@ pub struct Python {
 impl Python {
     /// `3.13` of `3.13.0`.
     pub fn minor_version(&self) -> String {
-        self.version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
+        self.version
+            .splitn(3, '.')
+            .take(2)
+            .collect::<Vec<_>>()
+            .join(".")
     }
 
     pub fn in_virtual_environment(&self) -> bool {
@@ -81,27 +85,29 @@ impl Python {
     pub fn origin(&self) -> Option<Origin> {
         let base = self.base_prefix.replace('\\', "/");
         let contains = |part: &str| base.contains(part);
-        Some(if self.conda || contains("conda") || contains("mamba") || contains("miniforge") {
-            Origin::Conda
-        } else if contains("/.pyenv/") {
-            Origin::Pyenv
-        } else if contains("/uv/python") {
-            Origin::Uv
-        } else if contains("/nix/store") {
-            Origin::Nix
-        } else if contains("/opt/homebrew") || contains("/Cellar/") {
-            Origin::Homebrew
-        } else if contains("Python.framework") || contains("/Programs/Python/") {
-            Origin::PythonOrg
-        } else if contains("python_embed") {
-            Origin::Embedded
-        } else if base == "/usr/local" {
-            Origin::UsrLocal
-        } else if base == "/usr" {
-            Origin::System
-        } else {
-            return None;
-        })
+        Some(
+            if self.conda || contains("conda") || contains("mamba") || contains("miniforge") {
+                Origin::Conda
+            } else if contains("/.pyenv/") {
+                Origin::Pyenv
+            } else if contains("/uv/python") {
+                Origin::Uv
+            } else if contains("/nix/store") {
+                Origin::Nix
+            } else if contains("/opt/homebrew") || contains("/Cellar/") {
+                Origin::Homebrew
+            } else if contains("Python.framework") || contains("/Programs/Python/") {
+                Origin::PythonOrg
+            } else if contains("python_embed") {
+                Origin::Embedded
+            } else if base == "/usr/local" {
+                Origin::UsrLocal
+            } else if base == "/usr" {
+                Origin::System
+            } else {
+                return None;
+            },
+        )
     }
 }
 
@@ -122,11 +128,20 @@ pub fn ask(system: &dyn System, named: Option<&str>) -> Result<Python, String> {
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .time_limit(Duration::from_secs(15));
         let run = system.run(&command);
-        let answer = run.stdout.lines().rev().find_map(|line| serde_json::from_str::<Python>(line).ok());
+        let answer = run
+            .stdout
+            .lines()
+            .rev()
+            .find_map(|line| serde_json::from_str::<Python>(line).ok());
         match answer {
             Some(python) => return Ok(python),
-            None if run.outcome == Outcome::TimedOut => tried.push(format!("{name}: no answer in time")),
-            None => tried.push(format!("{name}: {}", run.combined().lines().last().unwrap_or("no answer"))),
+            None if run.outcome == Outcome::TimedOut => {
+                tried.push(format!("{name}: no answer in time"))
+            }
+            None => tried.push(format!(
+                "{name}: {}",
+                run.combined().lines().last().unwrap_or("no answer")
+            )),
         }
     }
     Err(tried.join("; "))
@@ -134,7 +149,11 @@ pub fn ask(system: &dyn System, named: Option<&str>) -> Result<Python, String> {
 
 fn default_candidates(system: &dyn System) -> Vec<String> {
     let mut names = Vec::new();
-    let bin = if system.platform() == Platform::Windows { "Scripts/python.exe" } else { "bin/python" };
+    let bin = if system.platform() == Platform::Windows {
+        "Scripts/python.exe"
+    } else {
+        "bin/python"
+    };
     for variable in ["VIRTUAL_ENV", "CONDA_PREFIX"] {
         if let Some(prefix) = system.env(variable).filter(|p| !p.is_empty()) {
             names.push(format!("{prefix}/{bin}"));

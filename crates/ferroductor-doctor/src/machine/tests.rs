@@ -5,7 +5,8 @@ use crate::kind::Kind;
 use ferroductor_toolchain::Space;
 use ferroductor_toolchain::fake::{FakeSystem, exits};
 
-const GCC: &str = "g++ (Debian 12.2.0-14) 12.2.0\nCopyright (C) 2022 Free Software Foundation, Inc.";
+const GCC: &str =
+    "g++ (Debian 12.2.0-14) 12.2.0\nCopyright (C) 2022 Free Software Foundation, Inc.";
 
 fn python_answer(torch: &str, version: &str) -> String {
     format!(
@@ -20,10 +21,19 @@ fn healthy() -> FakeSystem {
         .with_env("USER", "me")
         .with_file("/home/me/.keep", "")
         .with_file("/tmp/.keep", "")
-        .with_file("/etc/passwd", "root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n")
-        .with_file("/etc/os-release", "ID=ubuntu\nVERSION_ID=\"24.04\"\nPRETTY_NAME=\"Ubuntu 24.04\"\n")
+        .with_file(
+            "/etc/passwd",
+            "root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n",
+        )
+        .with_file(
+            "/etc/os-release",
+            "ID=ubuntu\nVERSION_ID=\"24.04\"\nPRETTY_NAME=\"Ubuntu 24.04\"\n",
+        )
         .with_file("/usr/include/python3.12/Python.h", "")
-        .with_file("/usr/include/python3.12/patchlevel.h", "#define PY_VERSION              \"3.12.3\"\n")
+        .with_file(
+            "/usr/include/python3.12/patchlevel.h",
+            "#define PY_VERSION              \"3.12.3\"\n",
+        )
         .with_program("/usr/bin/g++")
         .with_program("/usr/bin/gcc")
         .with_program("/usr/bin/python3")
@@ -32,18 +42,32 @@ fn healthy() -> FakeSystem {
         .with_program("/usr/bin/as")
         .with_script("g++", "--version", exits(0, GCC, ""))
         .with_script("gcc", "--version", exits(0, GCC, ""))
-        .with_script("python3", "importlib", exits(0, &python_answer("2.15.0", "3.12.3"), ""))
+        .with_script(
+            "python3",
+            "importlib",
+            exits(0, &python_answer("2.15.0", "3.12.3"), ""),
+        )
 }
 
 fn kinds(system: &FakeSystem) -> Vec<Kind> {
-    let args = DoctorArgs { quick: true, ..DoctorArgs::default() };
+    let args = DoctorArgs {
+        quick: true,
+        ..DoctorArgs::default()
+    };
     let report = examine(system, &args, &Catalog::new(Language::English));
     report.findings.iter().map(|f| f.id).collect()
 }
 
 #[test]
 fn a_healthy_machine_gets_a_clean_bill() {
-    let report = examine(&healthy(), &DoctorArgs { quick: true, ..DoctorArgs::default() }, &Catalog::new(Language::English));
+    let report = examine(
+        &healthy(),
+        &DoctorArgs {
+            quick: true,
+            ..DoctorArgs::default()
+        },
+        &Catalog::new(Language::English),
+    );
     assert_eq!(report.findings.iter().map(|f| f.id).collect::<Vec<_>>(), []);
     assert_eq!(report.outcome, Outcome::Healthy);
     assert!(report.inventory_lines.len() > 12);
@@ -51,7 +75,13 @@ fn a_healthy_machine_gets_a_clean_bill() {
 
 #[test]
 fn a_stripped_container_gets_four_findings_in_order_of_dependency() {
-    let read_only = Space { free_bytes: 1 << 30, total_bytes: 1 << 30, free_inodes: 9, read_only: true, no_exec: false };
+    let read_only = Space {
+        free_bytes: 1 << 30,
+        total_bytes: 1 << 30,
+        free_inodes: 9,
+        read_only: true,
+        no_exec: false,
+    };
     let system = FakeSystem::default()
         .with_user(12345)
         .with_env("HOME", "/")
@@ -61,32 +91,100 @@ fn a_stripped_container_gets_four_findings_in_order_of_dependency() {
         .with_program("/usr/bin/python3")
         .with_space("/", read_only)
         .with_program("/usr/bin/openssl")
-        .with_script("python3", "importlib", exits(0, &python_answer("2.15.0", "3.12.3"), ""));
+        .with_script(
+            "python3",
+            "importlib",
+            exits(0, &python_answer("2.15.0", "3.12.3"), ""),
+        );
     let found = kinds(&system);
     assert_eq!(
         found,
-        [Kind::UidWithoutPasswdEntry, Kind::ReadOnlyFilesystem, Kind::NoCxxCompiler, Kind::PythonHInductorCpp]
+        [
+            Kind::UidWithoutPasswdEntry,
+            Kind::ReadOnlyFilesystem,
+            Kind::NoCxxCompiler,
+            Kind::PythonHInductorCpp
+        ]
     );
 }
 
 #[test]
 fn each_broken_setup_is_found() {
-    let full = Space { free_bytes: 0, total_bytes: 1 << 30, free_inodes: 9, read_only: false, no_exec: false };
-    let no_exec = Space { free_bytes: 9 << 30, total_bytes: 9 << 30, free_inodes: 9, read_only: false, no_exec: true };
+    let full = Space {
+        free_bytes: 0,
+        total_bytes: 1 << 30,
+        free_inodes: 9,
+        read_only: false,
+        no_exec: false,
+    };
+    let no_exec = Space {
+        free_bytes: 9 << 30,
+        total_bytes: 9 << 30,
+        free_inodes: 9,
+        read_only: false,
+        no_exec: true,
+    };
     let fail = |text: &str| exits(1, "", text);
     let setups: Vec<(FakeSystem, Kind)> = vec![
         (healthy().with_space("/tmp", full), Kind::NoSpaceLeft),
         (healthy().with_space("/tmp", no_exec), Kind::NoexecTmp),
-        (healthy().with_env("TRITON_CACHE_DIR", "/shared").with_locked_dir("/shared"), Kind::CachePermissionDenied),
-        (healthy().with_user(4242).with_env("USER", ""), Kind::UidWithoutPasswdEntry),
-        (healthy().with_env("CXX", "no-such-compiler"), Kind::NoCxxCompiler),
-        (healthy().with_script("g++", "-fopenmp", fail("omp.h: No such file")), Kind::OmpHLinux),
-        (healthy().with_script("g++", "-shared", fail("x.cpp:1:10: fatal error: algorithm: No such file or directory")), Kind::LibcHeadersMissing),
-        (healthy().with_script("g++", "-shared", fail("g++: fatal error: cannot execute 'as': execvp: No such file or directory")), Kind::HalfInstalledToolchain),
-        (healthy().with_script("python3", "importlib", exits(0, &python_answer("2.3.1", "3.12.3"), "")), Kind::PythonVersionUnsupported),
-        (healthy().with_env("TORCHINDUCTOR_CACHE_DIR", "/home/me/my cache"), Kind::PathWithSpaces),
-        (healthy().with_file("/home/me/.cache/torch_extensions/py312/ext/lock", ""), Kind::StaleBuildLockHang),
-        (healthy().with_file("/usr/include/python3.12/patchlevel.h", "#define PY_VERSION \"3.11.2\"\n"), Kind::PythonHInductorCpp),
+        (
+            healthy()
+                .with_env("TRITON_CACHE_DIR", "/shared")
+                .with_locked_dir("/shared"),
+            Kind::CachePermissionDenied,
+        ),
+        (
+            healthy().with_user(4242).with_env("USER", ""),
+            Kind::UidWithoutPasswdEntry,
+        ),
+        (
+            healthy().with_env("CXX", "no-such-compiler"),
+            Kind::NoCxxCompiler,
+        ),
+        (
+            healthy().with_script("g++", "-fopenmp", fail("omp.h: No such file")),
+            Kind::OmpHLinux,
+        ),
+        (
+            healthy().with_script(
+                "g++",
+                "-shared",
+                fail("x.cpp:1:10: fatal error: algorithm: No such file or directory"),
+            ),
+            Kind::LibcHeadersMissing,
+        ),
+        (
+            healthy().with_script(
+                "g++",
+                "-shared",
+                fail("g++: fatal error: cannot execute 'as': execvp: No such file or directory"),
+            ),
+            Kind::HalfInstalledToolchain,
+        ),
+        (
+            healthy().with_script(
+                "python3",
+                "importlib",
+                exits(0, &python_answer("2.3.1", "3.12.3"), ""),
+            ),
+            Kind::PythonVersionUnsupported,
+        ),
+        (
+            healthy().with_env("TORCHINDUCTOR_CACHE_DIR", "/home/me/my cache"),
+            Kind::PathWithSpaces,
+        ),
+        (
+            healthy().with_file("/home/me/.cache/torch_extensions/py312/ext/lock", ""),
+            Kind::StaleBuildLockHang,
+        ),
+        (
+            healthy().with_file(
+                "/usr/include/python3.12/patchlevel.h",
+                "#define PY_VERSION \"3.11.2\"\n",
+            ),
+            Kind::PythonHInductorCpp,
+        ),
     ];
     for (system, kind) in setups {
         assert_eq!(kinds(&system), [kind], "{kind:?}");
@@ -99,8 +197,15 @@ fn packages_that_do_not_fit_are_found() {
     let without = answer.replace("\"triton\": \"3.9.1\"", "\"triton\": null");
     let other = answer.replace("3.9.1", "3.4.0");
     let bare = answer.replace("\"setuptools\": \"80.0\"", "\"setuptools\": null");
-    for (answer, kind) in [(without, Kind::TritonMissing), (other, Kind::TritonTorchVersionMismatch), (bare, Kind::SetuptoolsMissing)] {
-        assert_eq!(kinds(&healthy().with_script("python3", "importlib", exits(0, &answer, ""))), [kind]);
+    for (answer, kind) in [
+        (without, Kind::TritonMissing),
+        (other, Kind::TritonTorchVersionMismatch),
+        (bare, Kind::SetuptoolsMissing),
+    ] {
+        assert_eq!(
+            kinds(&healthy().with_script("python3", "importlib", exits(0, &answer, ""))),
+            [kind]
+        );
     }
 }
 
@@ -109,29 +214,65 @@ fn the_fix_for_the_examined_system_comes_alone() {
     let system = healthy().with_script(
         "python3",
         "importlib",
-        exits(0, &python_answer("2.15.0", "3.13.0").replace("python3.12", "python3.13"), ""),
+        exits(
+            0,
+            &python_answer("2.15.0", "3.13.0").replace("python3.12", "python3.13"),
+            "",
+        ),
     );
-    let report = examine(&system, &DoctorArgs { quick: true, ..DoctorArgs::default() }, &Catalog::new(Language::English));
+    let report = examine(
+        &system,
+        &DoctorArgs {
+            quick: true,
+            ..DoctorArgs::default()
+        },
+        &Catalog::new(Language::English),
+    );
     let finding = &report.findings[0];
     assert_eq!(finding.id, Kind::PythonHInductorCpp);
-    assert!(finding.fixes[0].commands.iter().any(|c| c.contains("python3.13-dev")), "{:?}", finding.fixes);
+    assert!(
+        finding.fixes[0]
+            .commands
+            .iter()
+            .any(|c| c.contains("python3.13-dev")),
+        "{:?}",
+        finding.fixes
+    );
     let text = serde_json::to_string(&finding.fixes).expect("fixes are plain data");
     assert!(!text.contains("dnf") && !text.contains("brew") && !text.contains("apk"));
 }
 
 #[test]
 fn without_an_interpreter_it_says_so() {
-    let system = FakeSystem::default().with_env("HOME", "/home/me").with_file("/home/me/.keep", "").with_file("/tmp/.keep", "");
-    let report = examine(&system, &DoctorArgs { quick: true, ..DoctorArgs::default() }, &Catalog::new(Language::English));
+    let system = FakeSystem::default()
+        .with_env("HOME", "/home/me")
+        .with_file("/home/me/.keep", "")
+        .with_file("/tmp/.keep", "");
+    let report = examine(
+        &system,
+        &DoctorArgs {
+            quick: true,
+            ..DoctorArgs::default()
+        },
+        &Catalog::new(Language::English),
+    );
     assert!(report.findings.iter().any(|f| f.id == Kind::NoCxxCompiler));
     assert!(report.facts.python.is_none());
 }
 
 #[test]
 fn a_plan_uses_headers_that_are_already_there() {
-    let answer = python_answer("2.15.0", "3.12.3").replace("/usr/include/python3.12", "/opt/py/include/python3.12");
+    let answer = python_answer("2.15.0", "3.12.3")
+        .replace("/usr/include/python3.12", "/opt/py/include/python3.12");
     let system = healthy().with_script("python3", "importlib", exits(0, &answer, ""));
-    let report = examine(&system, &DoctorArgs { quick: true, ..DoctorArgs::default() }, &Catalog::new(Language::English));
+    let report = examine(
+        &system,
+        &DoctorArgs {
+            quick: true,
+            ..DoctorArgs::default()
+        },
+        &Catalog::new(Language::English),
+    );
     let plan = repair::plan(&system, None, &report);
     assert_eq!(plan[0].line(), "export CPATH=/usr/include/python3.12");
 }
@@ -140,7 +281,23 @@ fn a_plan_uses_headers_that_are_already_there() {
 fn a_failing_probe_is_explained_by_its_output() {
     let output = "x.cpp:1:10: fatal error: Python.h: No such file or directory";
     let system = healthy().with_script("g++", "ferroductor_probe.cpp", exits(1, "", output));
-    let report = examine(&system, &DoctorArgs::default(), &Catalog::new(Language::English));
-    assert!(report.findings.iter().any(|f| f.id == Kind::PythonHInductorCpp), "{:?}", report.verification);
-    assert!(report.verification.iter().any(|v| !v.passed && v.printed.contains("Python.h")));
+    let report = examine(
+        &system,
+        &DoctorArgs::default(),
+        &Catalog::new(Language::English),
+    );
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|f| f.id == Kind::PythonHInductorCpp),
+        "{:?}",
+        report.verification
+    );
+    assert!(
+        report
+            .verification
+            .iter()
+            .any(|v| !v.passed && v.printed.contains("Python.h"))
+    );
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const EXTENSION: &str = "#define PY_SSIZE_T_CLEAN\n#include <Python.h>\nstatic PyObject *answer(PyObject *self, PyObject *args) { (void)self; (void)args; return PyLong_FromLong(PY_VERSION_HEX >> 16); }\nstatic PyMethodDef methods[] = {{\"answer\", answer, METH_NOARGS, \"\"}, {NULL, NULL, 0, NULL}};\nstatic struct PyModuleDef module = {PyModuleDef_HEAD_INIT, \"ferroductor_probe\", NULL, -1, methods, NULL, NULL, NULL, NULL};\nextern \"C\" PyMODINIT_FUNC PyInit_ferroductor_probe(void) { return PyModule_Create(&module); }\n";
 const OPENMP: &str = "#include <omp.h>\n#include <cstdio>\nint main() {\n  int threads = 0;\n#pragma omp parallel reduction(+ : threads)\n  threads += 1;\n  std::printf(\"%d threads\\n\", threads);\n  return threads < 1;\n}\n";
 const LIBRARY: &str = "extern \"C\" int ferroductor_probe() { return 42; }\n";
-const INDUCTOR: &str = "import torch\nf = torch.compile(lambda x: (x.sin() + 1).relu())\nx = torch.arange(64.0)\nassert torch.allclose(f(x), (x.sin() + 1).relu())\nprint('inductor works, torch', torch.__version__)\n";
+const INDUCTOR: &str = "import torch; f = lambda x: (x.sin() + 1).relu(); x = torch.arange(64.0); assert torch.allclose(torch.compile(f)(x), f(x), atol=1e-4); print('inductor works, torch', torch.__version__)";
 
 /// What a probe did, before it is put into words.
 struct Attempted {
@@ -29,7 +29,12 @@ struct Attempted {
 
 impl Attempted {
     fn skipped(reason: &str) -> Self {
-        Self { ran: String::new(), printed: reason.to_owned(), passed: false, skipped: true }
+        Self {
+            ran: String::new(),
+            printed: reason.to_owned(),
+            passed: false,
+            skipped: true,
+        }
     }
 
     fn from_run(command: &Command, run: &Run) -> Self {
@@ -42,7 +47,12 @@ impl Attempted {
             Outcome::Signalled(signal) => printed.push_str(&format!("\nended by signal {signal}")),
             Outcome::NotStarted(kind) => printed.push_str(&format!("\nnot started: {kind}")),
         }
-        Self { ran: command.to_line(), printed: tail(&printed), passed: run.succeeded(), skipped: false }
+        Self {
+            ran: command.to_line(),
+            printed: tail(&printed),
+            passed: run.succeeded(),
+            skipped: false,
+        }
     }
 }
 
@@ -54,20 +64,39 @@ fn tail(text: &str) -> String {
 type Probe = fn(&dyn System, &Inventory) -> Attempted;
 
 /// Runs all probes at the same time; Inductor's takes longest.
-pub fn run_all(system: &dyn System, inventory: &Inventory, catalog: &Catalog) -> Vec<VerificationResult> {
-    let probes: [(&'static str, Probe); 4] =
-        [("probe-headers", headers), ("probe-openmp", openmp), ("probe-cache", cache), ("probe-inductor", inductor)];
+pub fn run_all(
+    system: &dyn System,
+    inventory: &Inventory,
+    catalog: &Catalog,
+) -> Vec<VerificationResult> {
+    let probes: [(&'static str, Probe); 4] = [
+        ("probe-headers", headers),
+        ("probe-openmp", openmp),
+        ("probe-cache", cache),
+        ("probe-inductor", inductor),
+    ];
     thread::scope(|scope| {
         let running: Vec<_> = probes
             .iter()
             .map(|(id, probe)| {
                 let start = Instant::now();
-                (*id, scope.spawn(move || (probe(system, inventory), start.elapsed())))
+                (
+                    *id,
+                    scope.spawn(move || (probe(system, inventory), start.elapsed())),
+                )
             })
             .collect();
-        let finish = |(id, handle): (&'static str, thread::ScopedJoinHandle<'_, (Attempted, Duration)>)| {
+        let finish = |(id, handle): (
+            &'static str,
+            thread::ScopedJoinHandle<'_, (Attempted, Duration)>,
+        )| {
             let (attempted, elapsed) = handle.join().unwrap_or_else(|_| {
-                let crashed = Attempted { ran: id.to_owned(), printed: catalog.text("probe-crashed"), passed: false, skipped: false };
+                let crashed = Attempted {
+                    ran: id.to_owned(),
+                    printed: catalog.text("probe-crashed"),
+                    passed: false,
+                    skipped: false,
+                };
                 (crashed, Duration::ZERO)
             });
             VerificationResult {
@@ -102,7 +131,10 @@ impl<'a> Scratch<'a> {
             passed: false,
             skipped: false,
         };
-        system.scratch_dir(parent).map(|path| Self { system, path }).map_err(failed)
+        system
+            .scratch_dir(parent)
+            .map(|path| Self { system, path })
+            .map_err(failed)
     }
 
     fn write(&self, name: &str, content: &str) -> Result<String, Attempted> {
@@ -110,7 +142,12 @@ impl<'a> Scratch<'a> {
         let shown = path.to_string_lossy().into_owned();
         match self.system.write(&path, content.as_bytes()) {
             Ok(()) => Ok(shown),
-            Err(error) => Err(Attempted { ran: format!("write {shown}"), printed: error.to_string(), passed: false, skipped: false }),
+            Err(error) => Err(Attempted {
+                ran: format!("write {shown}"),
+                printed: error.to_string(),
+                passed: false,
+                skipped: false,
+            }),
         }
     }
 
@@ -129,7 +166,11 @@ impl Drop for Scratch<'_> {
 /// Runs a command; a failure ends the probe.
 fn step(system: &dyn System, command: &Command) -> Result<Attempted, Attempted> {
     let attempted = Attempted::from_run(command, &system.run(command));
-    if attempted.passed { Ok(attempted) } else { Err(attempted) }
+    if attempted.passed {
+        Ok(attempted)
+    } else {
+        Err(attempted)
+    }
 }
 
 fn either(result: Result<Attempted, Attempted>) -> Attempted {
@@ -145,33 +186,61 @@ fn headers(system: &dyn System, inventory: &Inventory) -> Attempted {
     either(build_and_import(system, cxx, python))
 }
 
-fn build_and_import(system: &dyn System, cxx: &Cxx, python: &Python) -> Result<Attempted, Attempted> {
+fn build_and_import(
+    system: &dyn System,
+    cxx: &Cxx,
+    python: &Python,
+) -> Result<Attempted, Attempted> {
     let scratch = Scratch::new(system, None)?;
     let source = scratch.write("ferroductor_probe.cpp", EXTENSION)?;
     let output = scratch.file(&format!("ferroductor_probe{}", python.suffix));
     // The interpreter's own flags, without those that only C knows.
-    let own = python.cflags.split_whitespace().filter(|f| !f.starts_with("-std=") && !f.contains("strict-prototypes"));
-    let build = cxx.command().args(own.map(str::to_owned)).arg(format!("-I{}", python.include)).args([source.as_str(), "-o", &output]);
+    let own = python
+        .cflags
+        .split_whitespace()
+        .filter(|f| !f.starts_with("-std=") && !f.contains("strict-prototypes"));
+    let build = cxx
+        .command()
+        .args(own.map(str::to_owned))
+        .arg(format!("-I{}", python.include))
+        .args([source.as_str(), "-o", &output]);
     step(system, &build.env("LC_ALL", "C").time_limit(LIMIT))?;
     let code = format!(
         "import sys; sys.path.insert(0, {:?}); import ferroductor_probe as p; v = p.answer(); print('headers', '%d.%d' % (v >> 8, v & 255)); sys.exit(v != sys.version_info[0] * 256 + sys.version_info[1])",
         scratch.path.to_string_lossy()
     );
-    step(system, &Command::new(&python.executable).args(["-c", &code]).time_limit(LIMIT))
+    step(
+        system,
+        &Command::new(&python.executable)
+            .args(["-c", &code])
+            .time_limit(LIMIT),
+    )
 }
 
 fn openmp(system: &dyn System, inventory: &Inventory) -> Attempted {
-    let Some(cxx) = compiler(inventory) else { return Attempted::skipped("no compiler") };
+    let Some(cxx) = compiler(inventory) else {
+        return Attempted::skipped("no compiler");
+    };
     let build_and_run = || -> Result<Attempted, Attempted> {
         let scratch = Scratch::new(system, None)?;
         let source = scratch.write("openmp.cpp", OPENMP)?;
         let output = scratch.file("openmp");
         let mut program = cxx.command();
         program.args.retain(|f| f != "-shared" && f != "-fPIC");
-        let flags = if cxx.openmp_flags.is_empty() { vec!["-fopenmp".to_owned()] } else { cxx.openmp_flags.clone() };
-        let build = program.args([source.as_str()]).args(flags).args(["-o", &output]);
+        let flags = if cxx.openmp_flags.is_empty() {
+            vec!["-fopenmp".to_owned()]
+        } else {
+            cxx.openmp_flags.clone()
+        };
+        let build = program
+            .args([source.as_str()])
+            .args(flags)
+            .args(["-o", &output]);
         step(system, &build.env("LC_ALL", "C").time_limit(LIMIT))?;
-        step(system, &Command::new(output).time_limit(Duration::from_secs(20)))
+        step(
+            system,
+            &Command::new(output).time_limit(Duration::from_secs(20)),
+        )
     };
     either(build_and_run())
 }
@@ -187,20 +256,34 @@ fn cache(system: &dyn System, inventory: &Inventory) -> Attempted {
     let build_and_load = || -> Result<Attempted, Attempted> {
         if let Err(error) = system.create_dir_all(Path::new(&folder.path)) {
             let ran = format!("mkdir -p {}", folder.path);
-            return Err(Attempted { ran, printed: format!("{}: {error}", folder.path), passed: false, skipped: false });
+            return Err(Attempted {
+                ran,
+                printed: format!("{}: {error}", folder.path),
+                passed: false,
+                skipped: false,
+            });
         }
         let scratch = Scratch::new(system, Some(Path::new(&folder.path)))?;
         let source = scratch.write("library.cpp", LIBRARY)?;
         let output = scratch.file("library.so");
         let build = cxx.command().args([source.as_str(), "-o", &output]);
         step(system, &build.env("LC_ALL", "C").time_limit(LIMIT))?;
-        let code = format!("import ctypes, sys; r = ctypes.CDLL({output:?}).ferroductor_probe(); print('loaded', r); sys.exit(r != 42)");
-        step(system, &Command::new(&python.executable).args(["-c", &code]).time_limit(LIMIT))
+        let code = format!(
+            "import ctypes, sys; r = ctypes.CDLL({output:?}).ferroductor_probe(); print('loaded', r); sys.exit(r != 42)"
+        );
+        step(
+            system,
+            &Command::new(&python.executable)
+                .args(["-c", &code])
+                .time_limit(LIMIT),
+        )
     };
     let attempted = either(build_and_load());
     if !existed {
         // Only the empty folder this probe made.
-        let _ = system.list(Path::new(&folder.path)).is_ok_and(|l| l.is_empty() && system.remove_dir_all(Path::new(&folder.path)).is_ok());
+        let _ = system
+            .list(Path::new(&folder.path))
+            .is_ok_and(|l| l.is_empty() && system.remove_dir_all(Path::new(&folder.path)).is_ok());
     }
     attempted
 }

@@ -18,7 +18,10 @@ pub struct Style {
 
 impl Default for Style {
     fn default() -> Self {
-        Self { width: 100, colour: false }
+        Self {
+            width: 100,
+            colour: false,
+        }
     }
 }
 
@@ -39,7 +42,14 @@ struct Page<'a> {
 }
 
 pub fn render(report: &Report, catalog: &Catalog, style: Style) -> String {
-    let mut page = Page { text: String::new(), style: Style { width: style.width.clamp(40, 160), ..style }, catalog };
+    let mut page = Page {
+        text: String::new(),
+        style: Style {
+            width: style.width.clamp(40, 160),
+            ..style
+        },
+        catalog,
+    };
     page.inventory(report);
     let count = report.findings.len();
     for (index, finding) in report.findings.iter().enumerate() {
@@ -82,7 +92,11 @@ impl Page<'_> {
         let indent = "  ".to_owned() + &" ".repeat(mark.width());
         let mut first = true;
         for line in wrap(text, self.style.width.saturating_sub(indent.width())) {
-            let lead = if first { format!("  {mark}") } else { indent.clone() };
+            let lead = if first {
+                format!("  {mark}")
+            } else {
+                indent.clone()
+            };
             self.line(&format!("{lead}{line}"));
             first = false;
         }
@@ -96,15 +110,27 @@ impl Page<'_> {
     }
 
     fn finding(&mut self, finding: &Finding, number: usize, count: usize) {
-        let mark = if count > 1 { format!("{number}/{count} ") } else { String::new() };
+        let mark = if count > 1 {
+            format!("{number}/{count} ")
+        } else {
+            String::new()
+        };
         if number > 1 {
             self.line("");
             let rule = self.ink(Ink::Dim, &"─".repeat(self.style.width.min(60)));
             self.line(&rule);
         }
         let confidence = self.catalog.text(confidence_id(finding.confidence));
-        let label = self.catalog.text(if finding.role == Role::Root { "ui-root-cause" } else { "ui-consequence" });
-        let head = format!("{mark}{} [{}, {confidence}]", self.ink(Ink::Bad, &label), finding.id.slug());
+        let label = self.catalog.text(if finding.role == Role::Root {
+            "ui-root-cause"
+        } else {
+            "ui-consequence"
+        });
+        let head = format!(
+            "{mark}{} [{}, {confidence}]",
+            self.ink(Ink::Bad, &label),
+            finding.id.slug()
+        );
         self.line(&head);
         for line in wrap(&finding.cause, self.style.width.saturating_sub(2)) {
             let line = self.ink(Ink::Title, &line);
@@ -112,7 +138,9 @@ impl Page<'_> {
         }
         if !finding.caused_by.is_empty() {
             let causes: Vec<&str> = finding.caused_by.iter().map(|k| k.slug()).collect();
-            let text = self.catalog.format("ui-caused-by", &[("causes", &causes.join(", "))]);
+            let text = self
+                .catalog
+                .format("ui-caused-by", &[("causes", &causes.join(", "))]);
             self.paragraph("", &text);
         }
         self.evidence(&finding.evidence);
@@ -139,7 +167,9 @@ impl Page<'_> {
     }
 
     fn place(&self, evidence: &EvidenceLine) -> String {
-        let Some(line) = evidence.line else { return "> ".to_owned() };
+        let Some(line) = evidence.line else {
+            return "> ".to_owned();
+        };
         let line = line.to_string();
         let text = self.catalog.format("ui-line", &[("line", &line)]);
         if evidence.occurrences > 1 {
@@ -154,14 +184,21 @@ impl Page<'_> {
             self.heading("ui-attempted");
             self.paragraph("", &actor.text);
         }
-        let Some(command) = &finding.command else { return };
+        let Some(command) = &finding.command else {
+            return;
+        };
         self.heading("ui-command");
-        self.paragraph("", &format!("{}: {}", command.program, command.program_meaning));
+        self.paragraph(
+            "",
+            &format!("{}: {}", command.program, command.program_meaning),
+        );
         for (meaning, flags) in grouped(command) {
             let names: Vec<&str> = flags.iter().map(|f| f.flag.as_str()).collect();
             self.paragraph("• ", &format!("{}: {meaning}", names.join(" ")));
             for flag in flags.iter().filter(|f| f.exists == Some(false)) {
-                let text = self.catalog.format("ui-path-missing", &[("path", &flag.flag)]);
+                let text = self
+                    .catalog
+                    .format("ui-path-missing", &[("path", &flag.flag)]);
                 let text = self.ink(Ink::Bad, &text);
                 self.paragraph("    ", &text);
             }
@@ -183,8 +220,16 @@ impl Page<'_> {
     }
 
     fn fix(&mut self, fix: &Fix) {
-        let system = fix.system.as_ref().map(|s| format!("{s}: ")).unwrap_or_default();
-        let root = if fix.needs_root { format!(" ({})", self.catalog.text("ui-needs-root")) } else { String::new() };
+        let system = fix
+            .system
+            .as_ref()
+            .map(|s| format!("{s}: "))
+            .unwrap_or_default();
+        let root = if fix.needs_root {
+            format!(" ({})", self.catalog.text("ui-needs-root"))
+        } else {
+            String::new()
+        };
         self.paragraph("• ", &format!("{system}{}{root}", fix.title));
         self.commands(&fix.commands);
     }
@@ -216,7 +261,12 @@ impl Page<'_> {
         }
         let title = self.ink(Ink::Heading, &self.catalog.text("ui-inventory"));
         self.line(&title);
-        let label_width = report.inventory_lines.iter().map(|(l, _)| l.width()).max().unwrap_or(0);
+        let label_width = report
+            .inventory_lines
+            .iter()
+            .map(|(l, _)| l.width())
+            .max()
+            .unwrap_or(0);
         for (label, value) in &report.inventory_lines {
             let pad = " ".repeat(label_width - label.width());
             self.paragraph(&format!("{label}{pad}  "), value);
@@ -236,7 +286,10 @@ impl Page<'_> {
                 (false, _) => (Ink::Bad, "ui-failed"),
             };
             let state = self.ink(ink, &self.catalog.text(id));
-            self.line(&format!("  {state}  {} ({} ms)", result.text, result.milliseconds));
+            self.line(&format!(
+                "  {state}  {} ({} ms)",
+                result.text, result.milliseconds
+            ));
             let ran = self.ink(Ink::Dim, &result.ran);
             self.line(&format!("      {ran}"));
             for line in result.printed.lines().take(6) {
@@ -303,7 +356,10 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
             line.push(' ');
         }
         for c in word.chars() {
-            if wide && line.width() + c.width().unwrap_or(0) > width && !"，。；：、）！？”》".contains(c) {
+            if wide
+                && line.width() + c.width().unwrap_or(0) > width
+                && !"，。；：、）！？”》".contains(c)
+            {
                 lines.push(std::mem::take(&mut line));
             }
             line.push(c);
@@ -323,7 +379,8 @@ mod tests {
     fn lines_keep_to_the_width() {
         let text = "one two three four five six seven eight nine ten eleven twelve thirteen";
         assert!(wrap(text, 24).iter().all(|l| l.width() <= 24));
-        let chinese = "缺少与解释器版本完全一致的头文件，解释器本身是存在的，因此编译器无法继续工作。";
+        let chinese =
+            "缺少与解释器版本完全一致的头文件，解释器本身是存在的，因此编译器无法继续工作。";
         assert!(wrap(chinese, 30).iter().all(|l| l.width() <= 32));
         assert_eq!(wrap(chinese, 30).concat(), chinese);
     }

@@ -22,8 +22,20 @@ pub fn render(report: &Report, catalog: &Catalog) -> String {
         text.push('\n');
     }
     for result in &report.verification {
-        let state = if result.skipped { "ui-skipped" } else if result.passed { "ui-passed" } else { "ui-failed" };
-        let _ = writeln!(text, "- **{}** {}: {}", catalog.text(state), result.text, code(&result.ran));
+        let state = if result.skipped {
+            "ui-skipped"
+        } else if result.passed {
+            "ui-passed"
+        } else {
+            "ui-failed"
+        };
+        let _ = writeln!(
+            text,
+            "- **{}** {}: {}",
+            catalog.text(state),
+            result.text,
+            code(&result.ran)
+        );
     }
     for note in &report.not_toolchain {
         let _ = writeln!(text, "- {}", note.text);
@@ -45,23 +57,47 @@ pub fn render(report: &Report, catalog: &Catalog) -> String {
 }
 
 fn write_finding(text: &mut String, finding: &Finding, catalog: &Catalog) {
-    let label = catalog.text(if finding.role == Role::Root { "ui-root-cause" } else { "ui-consequence" });
+    let label = catalog.text(if finding.role == Role::Root {
+        "ui-root-cause"
+    } else {
+        "ui-consequence"
+    });
     let confidence = catalog.text(confidence_id(finding.confidence));
-    let _ = writeln!(text, "## {label}: {}\n\n`{}`, {confidence}\n", finding.cause, finding.id.slug());
+    let _ = writeln!(
+        text,
+        "## {label}: {}\n\n`{}`, {confidence}\n",
+        finding.cause,
+        finding.id.slug()
+    );
     if !finding.evidence.is_empty() {
         let _ = writeln!(text, "### {}\n", catalog.text("ui-evidence"));
         write_lines(text, &finding.evidence);
     }
     if let Some(actor) = &finding.actor {
-        let _ = writeln!(text, "### {}\n\n{}\n", catalog.text("ui-attempted"), actor.text);
+        let _ = writeln!(
+            text,
+            "### {}\n\n{}\n",
+            catalog.text("ui-attempted"),
+            actor.text
+        );
     }
     if let Some(command) = &finding.command {
-        let _ = writeln!(text, "### {}\n\n- {}: {}", catalog.text("ui-command"), code(&command.program), command.program_meaning);
+        let _ = writeln!(
+            text,
+            "### {}\n\n- {}: {}",
+            catalog.text("ui-command"),
+            code(&command.program),
+            command.program_meaning
+        );
         for (meaning, flags) in grouped(command) {
             let names: Vec<String> = flags.iter().map(|f| code(&f.flag)).collect();
             let _ = writeln!(text, "- {}: {meaning}", names.join(" "));
             for flag in flags.iter().filter(|f| f.exists == Some(false)) {
-                let _ = writeln!(text, "  - **{}**", catalog.format("ui-path-missing", &[("path", &flag.flag)]));
+                let _ = writeln!(
+                    text,
+                    "  - **{}**",
+                    catalog.format("ui-path-missing", &[("path", &flag.flag)])
+                );
             }
         }
         text.push('\n');
@@ -70,7 +106,12 @@ fn write_finding(text: &mut String, finding: &Finding, catalog: &Catalog) {
     for note in &finding.notes {
         let _ = writeln!(text, "- {}", note.text);
     }
-    let _ = writeln!(text, "\n### {}\n\n{}\n", catalog.text("ui-fix"), finding.fix);
+    let _ = writeln!(
+        text,
+        "\n### {}\n\n{}\n",
+        catalog.text("ui-fix"),
+        finding.fix
+    );
     finding.fixes.iter().for_each(|fix| write_fix(text, fix));
     if !finding.without.is_empty() {
         let _ = writeln!(text, "### {}\n", catalog.text("ui-without"));
@@ -91,7 +132,11 @@ fn write_finding(text: &mut String, finding: &Finding, catalog: &Catalog) {
 }
 
 fn write_fix(text: &mut String, fix: &Fix) {
-    let system = fix.system.as_ref().map(|s| format!("**{s}**: ")).unwrap_or_default();
+    let system = fix
+        .system
+        .as_ref()
+        .map(|s| format!("**{s}**: "))
+        .unwrap_or_default();
     let _ = writeln!(text, "- {system}{}", fix.title);
     write_commands(text, &fix.commands);
 }
@@ -118,5 +163,9 @@ fn write_lines(text: &mut String, lines: &[EvidenceLine]) {
 
 /// Inline code that survives backticks in the text.
 fn code(text: &str) -> String {
-    if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
+    if text.contains('`') {
+        format!("`` {text} ``")
+    } else {
+        format!("`{text}`")
+    }
 }

@@ -10,15 +10,26 @@ use crate::kind::Kind;
 use crate::signal::Signal;
 use ferroductor_toolchain::{FlagRole, Message};
 
-fn library<'a>(case: &'a Case, wanted: fn(&str) -> bool) -> impl Iterator<Item = &'a Hit> {
-    case.all(Message::LibraryMissing).filter(move |h| h.get("lib").is_some_and(wanted))
+fn library(case: &Case, wanted: fn(&str) -> bool) -> impl Iterator<Item = &Hit> {
+    case.all(Message::LibraryMissing)
+        .filter(move |h| h.get("lib").is_some_and(wanted))
 }
 
 fn is_libtorch(lib: &str) -> bool {
     let lower = lib.to_ascii_lowercase();
     let name = lower.trim_end_matches(".lib").trim_start_matches("lib");
     let name = name.split(".so").next().unwrap_or(name);
-    matches!(name, "torch" | "torch_cpu" | "torch_python" | "torch_cuda" | "c10" | "c10_cuda" | "torch_xpu" | "torch_cuda_cu")
+    matches!(
+        name,
+        "torch"
+            | "torch_cpu"
+            | "torch_python"
+            | "torch_cuda"
+            | "c10"
+            | "c10_cuda"
+            | "torch_xpu"
+            | "torch_cuda_cu"
+    )
 }
 
 pub fn cannot_find_ltorch(case: &Case) -> Option<Verdict> {
@@ -32,7 +43,8 @@ fn is_libcuda(lib: &str) -> bool {
 
 pub fn cannot_find_lcuda(case: &Case) -> Option<Verdict> {
     if let Some(hit) = library(case, is_libcuda).next() {
-        let mut verdict = Verdict::new(Kind::CannotFindLcuda, Confidence::High, hit).about("libcuda.so");
+        let mut verdict =
+            Verdict::new(Kind::CannotFindLcuda, Confidence::High, hit).about("libcuda.so");
         if let Some(other) = case.first(Message::LibraryIncompatible) {
             verdict = verdict.and(other).with_detail(other.get("lib"));
         }
@@ -41,11 +53,21 @@ pub fn cannot_find_lcuda(case: &Case) -> Option<Verdict> {
     // A helper that fails to build without the linker's words in the log: the
     // driver library is the most common reason, and not the only one.
     let silent = case.hits.iter().all(|h| !explains_failed_helper(h));
-    let (line, command) = case.commands.iter().find(|(_, c)| is_triton_helper(c) && c.has(FlagRole::CudaLibrary))?;
+    let (line, command) = case
+        .commands
+        .iter()
+        .find(|(_, c)| is_triton_helper(c) && c.has(FlagRole::CudaLibrary))?;
     let failed = silent && case.context.mentions(Actor::Triton);
     failed.then(|| {
-        let flag = command.flags.iter().find(|f| f.role == FlagRole::CudaLibrary);
-        let text = format!("{} … {}", command.program, flag.map_or("-lcuda", |f| f.text.as_str()));
+        let flag = command
+            .flags
+            .iter()
+            .find(|f| f.role == FlagRole::CudaLibrary);
+        let text = format!(
+            "{} … {}",
+            command.program,
+            flag.map_or("-lcuda", |f| f.text.as_str())
+        );
         let hit = Hit {
             meaning: Message::LibraryMissing.into(),
             line: *line,
@@ -64,20 +86,31 @@ fn explains_failed_helper(hit: &Hit) -> bool {
         Meaning::Message(_) => true,
         Meaning::Signal(s) => !matches!(
             s,
-            Signal::CompileErrorRaised | Signal::SuppressErrorsAdvice | Signal::DisableCompileAdvice
-                | Signal::DistutilsBuildFailed | Signal::SubprocessDied
+            Signal::CompileErrorRaised
+                | Signal::SuppressErrorsAdvice
+                | Signal::DisableCompileAdvice
+                | Signal::DistutilsBuildFailed
+                | Signal::SubprocessDied
         ),
     }
 }
 
 pub fn libcuda_assertion(case: &Case) -> Option<Verdict> {
     if let Some(hit) = case.first(Signal::LibcudaAssertion) {
-        return Some(Verdict::new(Kind::LibcudaAssertion, Confidence::High, hit).about("libcuda.so"));
+        return Some(
+            Verdict::new(Kind::LibcudaAssertion, Confidence::High, hit).about("libcuda.so"),
+        );
     }
-    let loader = case.all(Message::SharedObjectMissing).find(|h| h.get("lib").is_some_and(is_libcuda));
+    let loader = case
+        .all(Message::SharedObjectMissing)
+        .find(|h| h.get("lib").is_some_and(is_libcuda));
     if let Some(hit) = loader {
         let triton = case.context.mentions(Actor::Triton);
-        let confidence = if triton { Confidence::High } else { Confidence::Medium };
+        let confidence = if triton {
+            Confidence::High
+        } else {
+            Confidence::Medium
+        };
         return Some(Verdict::new(Kind::LibcudaAssertion, confidence, hit).about("libcuda.so.1"));
     }
     let hit = case.first(Signal::NoActiveDriver)?;
@@ -91,23 +124,36 @@ fn is_libcudart(lib: &str) -> bool {
 
 pub fn cannot_find_lcudart(case: &Case) -> Option<Verdict> {
     if let Some(hit) = library(case, is_libcudart).next() {
-        return Some(Verdict::new(Kind::CannotFindLcudart, Confidence::High, hit).about("libcudart.so"));
+        return Some(
+            Verdict::new(Kind::CannotFindLcudart, Confidence::High, hit).about("libcudart.so"),
+        );
     }
-    let hit = case.all(Message::SharedObjectMissing).find(|h| h.get("lib").is_some_and(is_libcudart))?;
+    let hit = case
+        .all(Message::SharedObjectMissing)
+        .find(|h| h.get("lib").is_some_and(is_libcudart))?;
     Some(Verdict::new(Kind::CannotFindLcudart, Confidence::Medium, hit).about_capture(hit, "lib"))
 }
 
 pub fn ptxas_too_old(case: &Case) -> Option<Verdict> {
     if let Some(hit) = case.first(Signal::PtxasUnknownGpu) {
-        let arch = hit.get("target").or_else(|| hit.get("arch")).unwrap_or("sm");
+        let arch = hit
+            .get("target")
+            .or_else(|| hit.get("arch"))
+            .unwrap_or("sm");
         return Some(Verdict::new(Kind::PtxasTooOld, Confidence::High, hit).about(arch));
     }
     if let Some(hit) = case.first(Signal::PtxVersionUnsupported) {
         let verdict = Verdict::new(Kind::PtxasTooOld, Confidence::High, hit);
-        return Some(verdict.about_capture(hit, "wanted").with_detail(hit.get("found")));
+        return Some(
+            verdict
+                .about_capture(hit, "wanted")
+                .with_detail(hit.get("found")),
+        );
     }
     if let Some(hit) = case.first(Signal::NvccUnknownGpu) {
-        return Some(Verdict::new(Kind::PtxasTooOld, Confidence::Medium, hit).about_capture(hit, "arch"));
+        return Some(
+            Verdict::new(Kind::PtxasTooOld, Confidence::Medium, hit).about_capture(hit, "arch"),
+        );
     }
     let hit = case.first(Signal::UnrecognizedProcessor)?;
     Some(Verdict::new(Kind::PtxasTooOld, Confidence::Medium, hit).about_capture(hit, "arch"))
@@ -121,11 +167,19 @@ pub fn cuda_home_not_set(case: &Case) -> Option<Verdict> {
 pub fn cuda_version_mismatch(case: &Case) -> Option<Verdict> {
     let hit = case.first(Signal::CudaMismatch)?;
     let verdict = Verdict::new(Kind::CudaVersionMismatch, Confidence::High, hit);
-    Some(verdict.about_capture(hit, "found").with_detail(hit.get("wanted").filter(|w| !w.is_empty())))
+    Some(
+        verdict
+            .about_capture(hit, "found")
+            .with_detail(hit.get("wanted").filter(|w| !w.is_empty())),
+    )
 }
 
 pub fn nvcc_rejects_gcc(case: &Case) -> Option<Verdict> {
     let hit = case.first(Signal::NvccRejectsHost)?;
     let verdict = Verdict::new(Kind::NvccRejectsGcc, Confidence::High, hit);
-    Some(verdict.about_capture(hit, "limit").with_detail(hit.get("found")))
+    Some(
+        verdict
+            .about_capture(hit, "limit")
+            .with_detail(hit.get("found")),
+    )
 }

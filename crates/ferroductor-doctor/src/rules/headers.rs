@@ -10,13 +10,18 @@ use crate::kind::Kind;
 use crate::signal::Signal;
 use ferroductor_toolchain::Message;
 
-fn header_hits<'a>(case: &'a Case, wanted: fn(&str) -> bool) -> impl Iterator<Item = &'a Hit> {
-    case.all(Message::HeaderMissing)
-        .filter(move |h| h.get("header").is_some_and(|name| wanted(&name.replace('\\', "/"))))
+fn header_hits(case: &Case, wanted: fn(&str) -> bool) -> impl Iterator<Item = &Hit> {
+    case.all(Message::HeaderMissing).filter(move |h| {
+        h.get("header")
+            .is_some_and(|name| wanted(&name.replace('\\', "/")))
+    })
 }
 
 fn is_python_header(name: &str) -> bool {
-    matches!(base_name(name), "Python.h" | "pyconfig.h" | "patchlevel.h" | "pyport.h")
+    matches!(
+        base_name(name),
+        "Python.h" | "pyconfig.h" | "patchlevel.h" | "pyport.h"
+    )
 }
 
 fn python_h(case: &Case, kind: Kind, wanted: Actor) -> Option<Verdict> {
@@ -39,8 +44,13 @@ pub fn python_h_inductor_cpp(case: &Case) -> Option<Verdict> {
     let hit = case.first(Signal::PythonHeaderWarning)?;
     let failed = case.has(Signal::CompileErrorRaised);
     let other_cause = case.has(Message::HeaderMissing) || case.has(Signal::InvalidCxxCompiler);
-    let confidence = if failed { Confidence::Medium } else { Confidence::Low };
-    (!other_cause).then(|| Verdict::new(Kind::PythonHInductorCpp, confidence, hit).about("Python.h"))
+    let confidence = if failed {
+        Confidence::Medium
+    } else {
+        Confidence::Low
+    };
+    (!other_cause)
+        .then(|| Verdict::new(Kind::PythonHInductorCpp, confidence, hit).about("Python.h"))
 }
 
 pub fn python_h_cpp_extension(case: &Case) -> Option<Verdict> {
@@ -50,7 +60,11 @@ pub fn python_h_cpp_extension(case: &Case) -> Option<Verdict> {
     // An extension of some other package: the headers are missing all the same.
     let hit = header_hits(case, is_python_header).find(|h| case.actor_at(h).is_none())?;
     let building = case.has(Signal::DistutilsBuildFailed);
-    let confidence = if building { Confidence::High } else { Confidence::Medium };
+    let confidence = if building {
+        Confidence::High
+    } else {
+        Confidence::Medium
+    };
     Some(Verdict::new(Kind::PythonHCppExtension, confidence, hit).about_capture(hit, "header"))
 }
 
@@ -65,15 +79,21 @@ pub fn omp_h_linux(case: &Case) -> Option<Verdict> {
     if let Some(hit) = header_hits(case, is_openmp_header).find(|h| !h.text.contains("C1083")) {
         return Some(Verdict::new(Kind::OmpHLinux, Confidence::High, hit).about("omp.h"));
     }
-    let hit = case.all(Message::LibraryMissing).find(|h| h.get("lib") == Some("omp"))?;
+    let hit = case
+        .all(Message::LibraryMissing)
+        .find(|h| h.get("lib") == Some("omp"))?;
     // Apple's linker says "library not found"; that wording is macOS wherever the log comes from.
     let linux = hit.text.contains("cannot find") || hit.text.contains("unable to find");
     linux.then(|| Verdict::new(Kind::OmpHLinux, Confidence::High, hit).about("libomp"))
 }
 
 pub fn omp_macos(case: &Case) -> Option<Verdict> {
-    let apple_words = |h: &&Hit| h.text.contains("library not found") || h.text.contains("ld: library '");
-    let linker = case.all(Message::LibraryMissing).filter(|h| h.get("lib") == Some("omp")).find(apple_words);
+    let apple_words =
+        |h: &&Hit| h.text.contains("library not found") || h.text.contains("ld: library '");
+    let linker = case
+        .all(Message::LibraryMissing)
+        .filter(|h| h.get("lib") == Some("omp"))
+        .find(apple_words);
     if let Some(hit) = linker {
         return Some(Verdict::new(Kind::OmpMacos, Confidence::High, hit).about("libomp"));
     }
@@ -82,7 +102,11 @@ pub fn omp_macos(case: &Case) -> Option<Verdict> {
         return Some(Verdict::new(Kind::OmpMacos, Confidence::High, hit).about("omp.h"));
     }
     if let Some(hit) = case.first(Message::OpenMpUnsupported) {
-        let confidence = if on_macos { Confidence::High } else { Confidence::Medium };
+        let confidence = if on_macos {
+            Confidence::High
+        } else {
+            Confidence::Medium
+        };
         return Some(Verdict::new(Kind::OmpMacos, confidence, hit).about("-fopenmp"));
     }
     let loaded = |h: &&Hit| h.get("path").is_some_and(|p| p.contains("libomp"));
@@ -92,24 +116,126 @@ pub fn omp_macos(case: &Case) -> Option<Verdict> {
 
 /// Headers of the C and C++ libraries and of the compiler itself.
 const SYSTEM_HEADERS: &[&str] = &[
-    "algorithm", "array", "atomic", "bitset", "cassert", "cfloat", "chrono", "cinttypes", "climits", "cmath", "complex",
-    "concepts", "condition_variable", "cstddef", "cstdint", "cstdio", "cstdlib", "cstring", "ctime", "deque",
-    "exception", "functional", "initializer_list", "iomanip", "iosfwd", "iostream", "istream", "iterator", "limits",
-    "list", "locale", "map", "memory", "mutex", "new", "numeric", "optional", "ostream", "queue", "random", "ratio",
-    "regex", "set", "sstream", "stdexcept", "streambuf", "string", "string_view", "system_error", "thread", "tuple",
-    "type_traits", "typeinfo", "unordered_map", "unordered_set", "utility", "variant", "vector", "version", "crypt.h",
-    "assert.h", "ctype.h", "errno.h", "features.h", "float.h", "inttypes.h", "limits.h", "locale.h", "malloc.h",
-    "math.h", "memory.h", "pthread.h", "sched.h", "signal.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h",
-    "stdio.h", "stdlib.h", "string.h", "strings.h", "time.h", "unistd.h", "wchar.h", "dlfcn.h", "fcntl.h", "endian.h",
-    "alloca.h", "stubs.h", "stubs-32.h", "stubs-64.h", "types.h", "cdefs.h", "_types.h", "immintrin.h", "x86intrin.h",
-    "xmmintrin.h", "emmintrin.h", "cpuid.h", "arm_neon.h", "libintl.h", "sys/types.h",
+    "algorithm",
+    "array",
+    "atomic",
+    "bitset",
+    "cassert",
+    "cfloat",
+    "chrono",
+    "cinttypes",
+    "climits",
+    "cmath",
+    "complex",
+    "concepts",
+    "condition_variable",
+    "cstddef",
+    "cstdint",
+    "cstdio",
+    "cstdlib",
+    "cstring",
+    "ctime",
+    "deque",
+    "exception",
+    "functional",
+    "initializer_list",
+    "iomanip",
+    "iosfwd",
+    "iostream",
+    "istream",
+    "iterator",
+    "limits",
+    "list",
+    "locale",
+    "map",
+    "memory",
+    "mutex",
+    "new",
+    "numeric",
+    "optional",
+    "ostream",
+    "queue",
+    "random",
+    "ratio",
+    "regex",
+    "set",
+    "sstream",
+    "stdexcept",
+    "streambuf",
+    "string",
+    "string_view",
+    "system_error",
+    "thread",
+    "tuple",
+    "type_traits",
+    "typeinfo",
+    "unordered_map",
+    "unordered_set",
+    "utility",
+    "variant",
+    "vector",
+    "version",
+    "crypt.h",
+    "assert.h",
+    "ctype.h",
+    "errno.h",
+    "features.h",
+    "float.h",
+    "inttypes.h",
+    "limits.h",
+    "locale.h",
+    "malloc.h",
+    "math.h",
+    "memory.h",
+    "pthread.h",
+    "sched.h",
+    "signal.h",
+    "stdarg.h",
+    "stdbool.h",
+    "stddef.h",
+    "stdint.h",
+    "stdio.h",
+    "stdlib.h",
+    "string.h",
+    "strings.h",
+    "time.h",
+    "unistd.h",
+    "wchar.h",
+    "dlfcn.h",
+    "fcntl.h",
+    "endian.h",
+    "alloca.h",
+    "stubs.h",
+    "stubs-32.h",
+    "stubs-64.h",
+    "types.h",
+    "cdefs.h",
+    "_types.h",
+    "immintrin.h",
+    "x86intrin.h",
+    "xmmintrin.h",
+    "emmintrin.h",
+    "cpuid.h",
+    "arm_neon.h",
+    "libintl.h",
+    "sys/types.h",
 ];
 
 /// Whether a header belongs to the C or C++ library.
 pub fn is_system_header(name: &str) -> bool {
-    let in_system_folder = ["bits/", "gnu/", "asm/", "asm-generic/", "linux/", "sys/", "ext/", "machine/"];
+    let in_system_folder = [
+        "bits/",
+        "gnu/",
+        "asm/",
+        "asm-generic/",
+        "linux/",
+        "sys/",
+        "ext/",
+        "machine/",
+    ];
     let known = SYSTEM_HEADERS.contains(&name) || SYSTEM_HEADERS.contains(&base_name(name));
-    in_system_folder.iter().any(|d| name.starts_with(d)) || (known && name.matches('/').count() <= 1)
+    in_system_folder.iter().any(|d| name.starts_with(d))
+        || (known && name.matches('/').count() <= 1)
 }
 
 pub fn libc_headers_missing(case: &Case) -> Option<Verdict> {
@@ -118,11 +244,23 @@ pub fn libc_headers_missing(case: &Case) -> Option<Verdict> {
     }
     if let Some(hit) = header_hits(case, is_system_header).find(|h| !h.text.contains("C1083")) {
         let built_for_torch = case.context.has_actor() || case.has(Signal::DistutilsBuildFailed);
-        let confidence = if built_for_torch { Confidence::High } else { Confidence::Medium };
-        return Some(Verdict::new(Kind::LibcHeadersMissing, confidence, hit).about_capture(hit, "header"));
+        let confidence = if built_for_torch {
+            Confidence::High
+        } else {
+            Confidence::Medium
+        };
+        return Some(
+            Verdict::new(Kind::LibcHeadersMissing, confidence, hit).about_capture(hit, "header"),
+        );
     }
-    if let Some(hit) = case.all(Message::LibraryMissing).find(|h| h.get("object").is_some()) {
-        return Some(Verdict::new(Kind::LibcHeadersMissing, Confidence::High, hit).about_capture(hit, "object"));
+    if let Some(hit) = case
+        .all(Message::LibraryMissing)
+        .find(|h| h.get("object").is_some())
+    {
+        return Some(
+            Verdict::new(Kind::LibcHeadersMissing, Confidence::High, hit)
+                .about_capture(hit, "object"),
+        );
     }
     let libc = ["c", "m", "stdc++", "gcc", "gcc_s", "dl", "rt"];
     let hit = case
@@ -133,13 +271,24 @@ pub fn libc_headers_missing(case: &Case) -> Option<Verdict> {
 
 fn is_cuda_header(name: &str) -> bool {
     let base = base_name(name);
-    matches!(base, "cuda.h" | "cuda_runtime.h" | "cuda_runtime_api.h" | "driver_types.h" | "cuda_fp16.h" | "cuda_bf16.h")
-        && !name.contains("torch/")
+    matches!(
+        base,
+        "cuda.h"
+            | "cuda_runtime.h"
+            | "cuda_runtime_api.h"
+            | "driver_types.h"
+            | "cuda_fp16.h"
+            | "cuda_bf16.h"
+    ) && !name.contains("torch/")
 }
 
 fn is_cuda_library_header(name: &str) -> bool {
     let base = base_name(name);
-    ["cublas", "cusparse", "cusolver", "cufft", "curand", "nvrtc", "cudnn"].iter().any(|p| base.starts_with(p))
+    [
+        "cublas", "cusparse", "cusolver", "cufft", "curand", "nvrtc", "cudnn",
+    ]
+    .iter()
+    .any(|p| base.starts_with(p))
         || name.starts_with("cub/")
         || name.starts_with("thrust/")
         || name.starts_with("nv/target")
@@ -147,7 +296,9 @@ fn is_cuda_library_header(name: &str) -> bool {
 
 pub fn cuda_h_missing(case: &Case) -> Option<Verdict> {
     if let Some(hit) = header_hits(case, is_cuda_header).next() {
-        return Some(Verdict::new(Kind::CudaHMissing, Confidence::High, hit).about_capture(hit, "header"));
+        return Some(
+            Verdict::new(Kind::CudaHMissing, Confidence::High, hit).about_capture(hit, "header"),
+        );
     }
     let hit = header_hits(case, is_cuda_library_header).next()?;
     Some(Verdict::new(Kind::CudaHMissing, Confidence::Medium, hit).about_capture(hit, "header"))
@@ -157,6 +308,10 @@ pub fn precompiled_header(case: &Case) -> Option<Verdict> {
     let hit = case.first(Message::PrecompiledHeaderRefused)?;
     let inductor = hit.near_any(&["torchinductor", "_inductor", "precompiled_headers"])
         || case.context.nearest_actor(hit.line, 200) == Some(Actor::InductorCpp);
-    let confidence = if inductor { Confidence::High } else { Confidence::Medium };
+    let confidence = if inductor {
+        Confidence::High
+    } else {
+        Confidence::Medium
+    };
     Some(Verdict::new(Kind::PrecompiledHeader, confidence, hit))
 }

@@ -29,7 +29,11 @@ pub fn triton_missing(case: &Case) -> Option<Verdict> {
     if let Some(hit) = case.first(Signal::TritonMissing) {
         let certain = hit.text.contains("working triton") || hit.text.contains("TritonMissing");
         let torch = case.context.has_actor() || case.context.torch_dir.is_some();
-        let confidence = if certain || torch { Confidence::High } else { Confidence::Medium };
+        let confidence = if certain || torch {
+            Confidence::High
+        } else {
+            Confidence::Medium
+        };
         return Some(Verdict::new(Kind::TritonMissing, confidence, hit).about("triton"));
     }
     let hit = case.first(Signal::NoMatchingTriton)?;
@@ -39,22 +43,52 @@ pub fn triton_missing(case: &Case) -> Option<Verdict> {
 pub fn triton_torch_version_mismatch(case: &Case) -> Option<Verdict> {
     if let Some(hit) = case.first(Signal::TritonPinConflict) {
         let verdict = Verdict::new(Kind::TritonTorchVersionMismatch, Confidence::High, hit);
-        return Some(verdict.about_capture(hit, "wanted").with_detail(hit.get("name")));
+        return Some(
+            verdict
+                .about_capture(hit, "wanted")
+                .with_detail(hit.get("name")),
+        );
     }
     // Only torch's own use of Triton tells that the two do not fit; a user's kernel
     // may simply name a function that never existed.
-    let inside_torch =
-        |h: &&Hit| h.near_any(&["_inductor", "InductorError", "BackendCompilerFailed", "triton_heuristics", "_higher_order_ops", "torch/utils/_triton", "torch\\utils\\_triton"]);
-    let subject = |h: &Hit| ["name", "symbol", "path"].iter().find_map(|n| h.get(n)).map(str::to_owned);
+    let inside_torch = |h: &&Hit| {
+        h.near_any(&[
+            "_inductor",
+            "InductorError",
+            "BackendCompilerFailed",
+            "triton_heuristics",
+            "_higher_order_ops",
+            "torch/utils/_triton",
+            "torch\\utils\\_triton",
+        ])
+    };
+    let subject = |h: &Hit| {
+        ["name", "symbol", "path"]
+            .iter()
+            .find_map(|n| h.get(n))
+            .map(str::to_owned)
+    };
     if let Some(hit) = case.all(Signal::TritonImportMismatch).find(inside_torch) {
         let mut verdict = Verdict::new(Kind::TritonTorchVersionMismatch, Confidence::High, hit);
         verdict.subject = subject(hit);
         return Some(verdict);
     }
     let hit = case.first(Signal::TritonImportMismatch)?;
-    let known = ["triton_key", "AttrsDescriptor", "triton.ops", "OutOfResources", "ASTSource", "CompiledKernel", "get_cuda_stream"];
+    let known = [
+        "triton_key",
+        "AttrsDescriptor",
+        "triton.ops",
+        "OutOfResources",
+        "ASTSource",
+        "CompiledKernel",
+        "get_cuda_stream",
+    ];
     let near_torch = case.context.mentions(Actor::InductorCpp);
-    let confidence = if hit.near_any(&known) || near_torch { Confidence::High } else { Confidence::Medium };
+    let confidence = if hit.near_any(&known) || near_torch {
+        Confidence::High
+    } else {
+        Confidence::Medium
+    };
     let mut verdict = Verdict::new(Kind::TritonTorchVersionMismatch, confidence, hit);
     verdict.subject = subject(hit);
     Some(verdict)
@@ -67,15 +101,24 @@ pub fn ninja_missing(case: &Case) -> Option<Verdict> {
     // Without ninja setuptools builds all the same; it is a cause only when nothing else is.
     let hit = case.first(Signal::NinjaFallback)?;
     let failed = case.has(Signal::DistutilsBuildFailed) || case.has(Signal::ExtensionBuildFailed);
-    let other = case.has(Message::HeaderMissing) || case.has(Message::ProgramMissing) || case.has(Signal::UserCodeError)
-        || case.has(Message::CompilerKilled) || case.has(Message::LibraryMissing) || case.has(Message::CannotExecuteTool);
-    (failed && !other).then(|| Verdict::new(Kind::NinjaMissing, Confidence::Low, hit).about("ninja"))
+    let other = case.has(Message::HeaderMissing)
+        || case.has(Message::ProgramMissing)
+        || case.has(Signal::UserCodeError)
+        || case.has(Message::CompilerKilled)
+        || case.has(Message::LibraryMissing)
+        || case.has(Message::CannotExecuteTool);
+    (failed && !other)
+        .then(|| Verdict::new(Kind::NinjaMissing, Confidence::Low, hit).about("ninja"))
 }
 
 pub fn setuptools_missing(case: &Case) -> Option<Verdict> {
     let hit = case.first(Signal::SetuptoolsMissing)?;
     // A build in isolation installs its own setuptools; then the package's metadata is at fault.
     let isolated = hit.near_any(&["pip-build-env", "build-env-"]);
-    let confidence = if isolated { Confidence::Medium } else { Confidence::High };
+    let confidence = if isolated {
+        Confidence::Medium
+    } else {
+        Confidence::High
+    };
     Some(Verdict::new(Kind::SetuptoolsMissing, confidence, hit).about_capture(hit, "module"))
 }

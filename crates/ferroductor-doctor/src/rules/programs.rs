@@ -23,19 +23,33 @@ fn plain_program(path: &str) -> String {
 }
 
 fn is_cxx(program: &str) -> bool {
-    matches!(program, "g++" | "c++" | "clang++" | "icpx" | "CMAKE_CXX_COMPILER" | "C++")
+    matches!(
+        program,
+        "g++" | "c++" | "clang++" | "icpx" | "CMAKE_CXX_COMPILER" | "C++"
+    )
 }
 
 fn is_cc(program: &str) -> bool {
-    matches!(program, "gcc" | "cc" | "clang" | "icx" | "CMAKE_C_COMPILER" | "C")
+    matches!(
+        program,
+        "gcc" | "cc" | "clang" | "icx" | "CMAKE_C_COMPILER" | "C"
+    )
 }
 
 /// A line that says a program does not exist, with that program.
 fn missing_program(hit: &Hit) -> Option<String> {
-    ["program", "name", "tool", "path", "module", "target", "found"].iter().find_map(|n| hit.get(n)).map(plain_program)
+    [
+        "program", "name", "tool", "path", "module", "target", "found",
+    ]
+    .iter()
+    .find_map(|n| hit.get(n))
+    .map(plain_program)
 }
 
-fn missing_programs<'a>(case: &'a Case, wanted: fn(&str) -> bool) -> impl Iterator<Item = (&'a Hit, String)> {
+fn missing_programs(
+    case: &Case,
+    wanted: fn(&str) -> bool,
+) -> impl Iterator<Item = (&Hit, String)> {
     case.all(Message::ProgramMissing)
         .chain(case.all(Message::FileMissing))
         .filter_map(|h| missing_program(h).map(|p| (h, p)))
@@ -48,13 +62,24 @@ pub fn no_cxx_compiler(case: &Case) -> Option<Verdict> {
         return Some(verdict);
     }
     if let Some((hit, program)) = missing_programs(case, is_cxx).next() {
-        let build = case.context.has_actor() || case.has(Signal::DistutilsBuildFailed) || hit.text.contains("error: command");
-        let confidence = if build { Confidence::High } else { Confidence::Medium };
+        let build = case.context.has_actor()
+            || case.has(Signal::DistutilsBuildFailed)
+            || hit.text.contains("error: command");
+        let confidence = if build {
+            Confidence::High
+        } else {
+            Confidence::Medium
+        };
         return Some(Verdict::new(Kind::NoCxxCompiler, confidence, hit).about(program));
     }
-    let (hit, program) = missing_programs(case, is_cc).find(|(h, _)| case.actor_at(h) != Some(Actor::Triton))?;
+    let (hit, program) =
+        missing_programs(case, is_cc).find(|(h, _)| case.actor_at(h) != Some(Actor::Triton))?;
     let build = case.context.has_actor() || hit.text.contains("error: command");
-    let confidence = if build { Confidence::High } else { Confidence::Medium };
+    let confidence = if build {
+        Confidence::High
+    } else {
+        Confidence::Medium
+    };
     Some(Verdict::new(Kind::NoCxxCompiler, confidence, hit).about(program))
 }
 
@@ -62,82 +87,156 @@ pub fn no_c_compiler_triton(case: &Case) -> Option<Verdict> {
     if let Some(hit) = case.first(Signal::TritonNoCCompiler) {
         return Some(Verdict::new(Kind::NoCCompilerTriton, Confidence::High, hit).about("gcc"));
     }
-    let (hit, program) = missing_programs(case, is_cc).find(|(h, _)| case.actor_at(h) == Some(Actor::Triton))?;
+    let (hit, program) =
+        missing_programs(case, is_cc).find(|(h, _)| case.actor_at(h) == Some(Actor::Triton))?;
     Some(Verdict::new(Kind::NoCCompilerTriton, Confidence::High, hit).about(program))
 }
 
 pub fn msvc_cl_not_found(case: &Case) -> Option<Verdict> {
-    if let Some(hit) = case.first(Signal::ClNotFound).or_else(|| case.first(Signal::MsvcRequired)) {
+    if let Some(hit) = case
+        .first(Signal::ClNotFound)
+        .or_else(|| case.first(Signal::MsvcRequired))
+    {
         return Some(Verdict::new(Kind::MsvcClNotFound, Confidence::High, hit).about("cl.exe"));
     }
     let is_cl = |p: &str| matches!(p, "cl" | "icx-cl" | "clang-cl");
     let (hit, _) = missing_programs(case, is_cl).next().or_else(|| {
         // distutils asks for a compiler without naming it.
-        let build = |h: &&Hit| h.text.contains("WinError 2") && case.actor_at(h) == Some(Actor::CppExtension);
-        case.all(Message::FileMissing).find(build).map(|h| (h, String::new()))
+        let build = |h: &&Hit| {
+            h.text.contains("WinError 2") && case.actor_at(h) == Some(Actor::CppExtension)
+        };
+        case.all(Message::FileMissing)
+            .find(build)
+            .map(|h| (h, String::new()))
     })?;
-    let confidence = if hit.text.contains("WinError 2") { Confidence::Medium } else { Confidence::High };
+    let confidence = if hit.text.contains("WinError 2") {
+        Confidence::Medium
+    } else {
+        Confidence::High
+    };
     Some(Verdict::new(Kind::MsvcClNotFound, confidence, hit).about("cl.exe"))
 }
 
 /// Headers and libraries that come with Visual Studio or the Windows SDK.
 fn comes_with_visual_studio(name: &str) -> bool {
-    const HEADERS: &[&str] =
-        &["omp.h", "crtdefs.h", "corecrt.h", "vcruntime.h", "windows.h", "io.h", "intrin.h", "sal.h", "winsock2.h", "process.h"];
+    const HEADERS: &[&str] = &[
+        "omp.h",
+        "crtdefs.h",
+        "corecrt.h",
+        "vcruntime.h",
+        "windows.h",
+        "io.h",
+        "intrin.h",
+        "sal.h",
+        "winsock2.h",
+        "process.h",
+    ];
     const LIBRARIES: &[&str] = &[
-        "msvcrt", "msvcprt", "libcmt", "libcpmt", "vcruntime", "ucrt", "kernel32", "user32", "uuid", "oldnames", "vcomp",
-        "advapi32", "shell32", "ole32", "libucrt", "libvcruntime",
+        "msvcrt",
+        "msvcprt",
+        "libcmt",
+        "libcpmt",
+        "vcruntime",
+        "ucrt",
+        "kernel32",
+        "user32",
+        "uuid",
+        "oldnames",
+        "vcomp",
+        "advapi32",
+        "shell32",
+        "ole32",
+        "libucrt",
+        "libvcruntime",
     ];
     let lower = name.to_ascii_lowercase();
-    let library = lower.strip_suffix(".lib").is_some_and(|l| LIBRARIES.contains(&l.trim_end_matches('d')) || LIBRARIES.contains(&l));
+    let library = lower
+        .strip_suffix(".lib")
+        .is_some_and(|l| LIBRARIES.contains(&l.trim_end_matches('d')) || LIBRARIES.contains(&l));
     library || HEADERS.contains(&lower.as_str()) || is_system_header(&lower)
 }
 
 pub fn msvc_environment_not_loaded(case: &Case) -> Option<Verdict> {
     if let Some(hit) = case.first(Message::NoIncludePath) {
-        return Some(Verdict::new(Kind::MsvcEnvironmentNotLoaded, Confidence::High, hit).about("INCLUDE"));
+        return Some(
+            Verdict::new(Kind::MsvcEnvironmentNotLoaded, Confidence::High, hit).about("INCLUDE"),
+        );
     }
-    let on_windows = |h: &&Hit| h.text.contains("C1083") || h.text.contains("LNK1") || case.context.is_windows();
+    let on_windows =
+        |h: &&Hit| h.text.contains("C1083") || h.text.contains("LNK1") || case.context.is_windows();
     let header = case
         .all(Message::HeaderMissing)
         .filter(on_windows)
         .find(|h| h.get("header").is_some_and(comes_with_visual_studio));
-    let library =
-        || case.all(Message::LibraryMissing).filter(on_windows).find(|h| h.get("lib").is_some_and(comes_with_visual_studio));
+    let library = || {
+        case.all(Message::LibraryMissing)
+            .filter(on_windows)
+            .find(|h| h.get("lib").is_some_and(comes_with_visual_studio))
+    };
     if let Some(hit) = header {
-        return Some(Verdict::new(Kind::MsvcEnvironmentNotLoaded, Confidence::High, hit).about_capture(hit, "header"));
+        return Some(
+            Verdict::new(Kind::MsvcEnvironmentNotLoaded, Confidence::High, hit)
+                .about_capture(hit, "header"),
+        );
     }
     if let Some(hit) = library() {
-        return Some(Verdict::new(Kind::MsvcEnvironmentNotLoaded, Confidence::High, hit).about_capture(hit, "lib"));
+        return Some(
+            Verdict::new(Kind::MsvcEnvironmentNotLoaded, Confidence::High, hit)
+                .about_capture(hit, "lib"),
+        );
     }
     let hit = case.first(Signal::MsvcPartlyActive)?;
     let failed = case.has(Signal::DistutilsBuildFailed) || case.has(Signal::ExtensionBuildFailed);
-    failed.then(|| Verdict::new(Kind::MsvcEnvironmentNotLoaded, Confidence::Low, hit).about("DISTUTILS_USE_SDK"))
+    failed.then(|| {
+        Verdict::new(Kind::MsvcEnvironmentNotLoaded, Confidence::Low, hit)
+            .about("DISTUTILS_USE_SDK")
+    })
 }
 
 pub fn cxx_standard_too_old(case: &Case) -> Option<Verdict> {
-    let hit = case.first(Message::UnsupportedStandard).or_else(|| case.first(Message::CompilerTooOld));
+    let hit = case
+        .first(Message::UnsupportedStandard)
+        .or_else(|| case.first(Message::CompilerTooOld));
     if let Some(hit) = hit {
-        let flag = hit.get("flag").or_else(|| hit.get("name")).or_else(|| hit.get("tool"));
-        let subject = flag.or_else(|| hit.get("found")).unwrap_or("C++17").to_owned();
+        let flag = hit
+            .get("flag")
+            .or_else(|| hit.get("name"))
+            .or_else(|| hit.get("tool"));
+        let subject = flag
+            .or_else(|| hit.get("found"))
+            .unwrap_or("C++17")
+            .to_owned();
         return Some(Verdict::new(Kind::CxxStandardTooOld, Confidence::High, hit).about(subject));
     }
     let hit = case.first(Message::NewSyntaxRejected)?;
-    let torch_code = case.context.has_actor() || hit.near_any(&["/torch/", "torchinductor", "/c10/"]);
+    let torch_code =
+        case.context.has_actor() || hit.near_any(&["/torch/", "torchinductor", "/c10/"]);
     torch_code.then(|| Verdict::new(Kind::CxxStandardTooOld, Confidence::High, hit).about("C++17"))
 }
 
 pub fn arch_flags_or_compiler_crash(case: &Case) -> Option<Verdict> {
     if let Some(hit) = case.first(Message::UnknownArchitecture) {
-        let flag = ["flag", "name", "program", "tool"].iter().find_map(|n| hit.get(n)).unwrap_or("-march");
-        return Some(Verdict::new(Kind::ArchFlagsOrCompilerCrash, Confidence::High, hit).about(flag));
+        let flag = ["flag", "name", "program", "tool"]
+            .iter()
+            .find_map(|n| hit.get(n))
+            .unwrap_or("-march");
+        return Some(
+            Verdict::new(Kind::ArchFlagsOrCompilerCrash, Confidence::High, hit).about(flag),
+        );
     }
     let hit = case.first(Message::InternalCompilerError)?;
     if case.has(Message::CompilerKilled) {
         return None;
     }
-    let confidence = if case.context.has_actor() || case.has(Signal::DistutilsBuildFailed) { Confidence::High } else { Confidence::Medium };
-    Some(Verdict::new(Kind::ArchFlagsOrCompilerCrash, confidence, hit).about("internal compiler error"))
+    let confidence = if case.context.has_actor() || case.has(Signal::DistutilsBuildFailed) {
+        Confidence::High
+    } else {
+        Confidence::Medium
+    };
+    Some(
+        Verdict::new(Kind::ArchFlagsOrCompilerCrash, confidence, hit)
+            .about("internal compiler error"),
+    )
 }
 
 pub fn compiler_killed(case: &Case) -> Option<Verdict> {
@@ -146,39 +245,75 @@ pub fn compiler_killed(case: &Case) -> Option<Verdict> {
 }
 
 pub fn unicode_decode(case: &Case) -> Option<Verdict> {
-    let reads_compiler = ["cpp_builder", "cpu_vec_isa", "cpp_extension", "_inductor", "distutils", "_msvccompiler"];
+    let reads_compiler = [
+        "cpp_builder",
+        "cpu_vec_isa",
+        "cpp_extension",
+        "_inductor",
+        "distutils",
+        "_msvccompiler",
+    ];
     let hit = case.all(Message::UndecodableOutput).find(|h| {
-        h.near_any(&reads_compiler) || h.text.contains("InductorError")
-            || matches!(case.context.nearest_actor(h.line, 25), Some(Actor::InductorCpp | Actor::CppExtension))
+        h.near_any(&reads_compiler)
+            || h.text.contains("InductorError")
+            || matches!(
+                case.context.nearest_actor(h.line, 25),
+                Some(Actor::InductorCpp | Actor::CppExtension)
+            )
     })?;
     let sure = hit.near_any(&reads_compiler) || hit.text.contains("InductorError");
-    let confidence = if sure { Confidence::High } else { Confidence::Medium };
-    Some(Verdict::new(Kind::UnicodeDecodeCompilerOutput, confidence, hit).about_capture(hit, "name"))
+    let confidence = if sure {
+        Confidence::High
+    } else {
+        Confidence::Medium
+    };
+    Some(
+        Verdict::new(Kind::UnicodeDecodeCompilerOutput, confidence, hit).about_capture(hit, "name"),
+    )
 }
 
 pub fn ldconfig_missing(case: &Case) -> Option<Verdict> {
     let (hit, _) = missing_programs(case, |p| p == "ldconfig").next()?;
-    let confidence = if case.context.has_actor() { Confidence::High } else { Confidence::Medium };
+    let confidence = if case.context.has_actor() {
+        Confidence::High
+    } else {
+        Confidence::Medium
+    };
     Some(Verdict::new(Kind::LdconfigMissing, confidence, hit).about("/sbin/ldconfig"))
 }
 
 pub fn half_installed(case: &Case) -> Option<Verdict> {
     let hit = case.first(Message::CannotExecuteTool)?;
-    let tool = ["tool", "program", "name", "module"].iter().find_map(|n| hit.get(n)).unwrap_or("as");
+    let tool = ["tool", "program", "name", "module"]
+        .iter()
+        .find_map(|n| hit.get(n))
+        .unwrap_or("as");
     Some(Verdict::new(Kind::HalfInstalledToolchain, Confidence::High, hit).about(tool))
 }
 
 pub fn openssl_missing(case: &Case) -> Option<Verdict> {
     let (hit, _) = missing_programs(case, |p| p == "openssl").next()?;
-    let inductor = case.actor_at(hit) == Some(Actor::InductorCpp) || case.context.mentions(Actor::InductorCpp);
-    let confidence = if inductor { Confidence::High } else { Confidence::Low };
+    let inductor =
+        case.actor_at(hit) == Some(Actor::InductorCpp) || case.context.mentions(Actor::InductorCpp);
+    let confidence = if inductor {
+        Confidence::High
+    } else {
+        Confidence::Low
+    };
     Some(Verdict::new(Kind::OpensslProgramMissing, confidence, hit).about("openssl"))
 }
 
 pub fn spawn_bad_address(case: &Case) -> Option<Verdict> {
-    let compiler = |h: &&Hit| h.get("path").map(plain_program).is_some_and(|p| is_cxx(&p) || is_cc(&p));
+    let compiler = |h: &&Hit| {
+        h.get("path")
+            .map(plain_program)
+            .is_some_and(|p| is_cxx(&p) || is_cc(&p))
+    };
     if let Some(hit) = case.all(Message::BadAddress).find(compiler) {
-        return Some(Verdict::new(Kind::GxxSpawnBadAddress, Confidence::High, hit).about_capture(hit, "path"));
+        return Some(
+            Verdict::new(Kind::GxxSpawnBadAddress, Confidence::High, hit)
+                .about_capture(hit, "path"),
+        );
     }
     let hit = case.all(Message::BadAddress).find(|h| {
         h.text.contains("Errno 14") && (h.near_any(&["_inductor", "InductorError", "cpp_builder"]))
@@ -188,7 +323,8 @@ pub fn spawn_bad_address(case: &Case) -> Option<Verdict> {
 
 pub fn nvcc_not_executable(case: &Case) -> Option<Verdict> {
     let hit = case.all(Message::PermissionDenied).find(|h| {
-        h.get("path").is_some_and(|p| base_name(p) == "nvcc") || h.get("program").is_some_and(|p| base_name(p) == "nvcc")
+        h.get("path").is_some_and(|p| base_name(p) == "nvcc")
+            || h.get("program").is_some_and(|p| base_name(p) == "nvcc")
     })?;
     Some(Verdict::new(Kind::NvccNotExecutableWsl, Confidence::High, hit).about("nvcc"))
 }

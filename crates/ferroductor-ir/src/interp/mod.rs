@@ -22,15 +22,25 @@ pub const POISON: u8 = 0xff;
 pub enum InterpError {
     Verify(VerifyError),
     /// Not one buffer for each parameter.
-    BufferCount { expected: usize, found: usize },
+    BufferCount {
+        expected: usize,
+        found: usize,
+    },
     /// Not one size for each entry of the kernel's size table.
-    SizeCount { expected: usize, found: usize },
+    SizeCount {
+        expected: usize,
+        found: usize,
+    },
     /// The length of a local array is negative or does not evaluate.
     Local(IExpr),
     /// An index expression that divides by zero.
     Index(IExpr),
     /// The element lies outside the buffer.
-    OutOfBounds { buf: Buf, element: i64, elements: usize },
+    OutOfBounds {
+        buf: Buf,
+        element: i64,
+        elements: usize,
+    },
 }
 
 impl fmt::Display for InterpError {
@@ -45,7 +55,11 @@ impl fmt::Display for InterpError {
             }
             InterpError::Local(e) => write!(f, "length `{e}` of a local array has no value"),
             InterpError::Index(e) => write!(f, "index `{e}` has no value"),
-            InterpError::OutOfBounds { buf, element, elements } => {
+            InterpError::OutOfBounds {
+                buf,
+                element,
+                elements,
+            } => {
                 write!(f, "element {element} of {buf:?}, which has {elements}")
             }
         }
@@ -165,7 +179,11 @@ impl<'k> Interpreter<'k> {
             vars: Vec::new(),
             values: vec![0; self.values.total],
             registers: vec![0; self.registers.total],
-            functions: self.functions.iter().map(|(_, slots)| vec![0; slots.total]).collect(),
+            functions: self
+                .functions
+                .iter()
+                .map(|(_, slots)| vec![0; slots.total])
+                .collect(),
         };
         if let Flow::Failed(code) = machine.block(&kernel.setup)? {
             return Ok(code);
@@ -231,7 +249,13 @@ impl Machine<'_, '_, '_> {
     fn statement(&mut self, stmt: &Stmt) -> Result<Flow, InterpError> {
         match stmt {
             Stmt::Let { id, op } => self.define(*id, op)?,
-            Stmt::For { var, begin, end, step, body } => {
+            Stmt::For {
+                var,
+                begin,
+                end,
+                step,
+                body,
+            } => {
                 let (mut at, end) = (self.index(begin)?, self.index(end)?);
                 while at < end {
                     self.set_var(*var, at);
@@ -242,8 +266,16 @@ impl Machine<'_, '_, '_> {
                     at = at.saturating_add(*step);
                 }
             }
-            Stmt::If { cond, then, otherwise } => {
-                let chosen = if self.lanes(*cond)[0] != 0 { then } else { otherwise };
+            Stmt::If {
+                cond,
+                then,
+                otherwise,
+            } => {
+                let chosen = if self.lanes(*cond)[0] != 0 {
+                    then
+                } else {
+                    otherwise
+                };
                 return self.block(chosen);
             }
             Stmt::Reg { id, init: value } | Stmt::Set { id, value } => {
@@ -298,7 +330,11 @@ impl Machine<'_, '_, '_> {
     fn evaluate(&mut self, op: &Op) -> Result<Vec<u64>, InterpError> {
         Ok(match op {
             Op::Index { expr } => vec![self.index(expr)? as u64],
-            Op::Ramp { base, stride, lanes } => self
+            Op::Ramp {
+                base,
+                stride,
+                lanes,
+            } => self
                 .ramp(base, stride, *lanes)?
                 .map(|at| at as u64)
                 .collect(),
@@ -311,7 +347,12 @@ impl Machine<'_, '_, '_> {
                 let at = self.ramp(index, &IExpr::one(), *lanes)?;
                 self.load_each(*buf, at)?
             }
-            Op::LoadStrided { buf, index, stride, lanes } => {
+            Op::LoadStrided {
+                buf,
+                index,
+                stride,
+                lanes,
+            } => {
                 let at = self.ramp(index, stride, *lanes)?;
                 self.load_each(*buf, at)?
             }
@@ -343,7 +384,10 @@ impl Machine<'_, '_, '_> {
     fn call(&mut self, prim: Prim, args: &[ValueId]) -> Vec<u64> {
         let ty = self.code.types[args[0]];
         let kernel = self.code.kernel;
-        let found = kernel.functions.iter().position(|f| f.prim == prim && f.ty == ty);
+        let found = kernel
+            .functions
+            .iter()
+            .position(|f| f.prim == prim && f.ty == ty);
         let at = found.expect("a verified kernel defines the functions it uses");
         let function = &kernel.functions[at];
         let (types, slots) = &self.code.functions[at];
@@ -366,7 +410,10 @@ impl Machine<'_, '_, '_> {
     fn bytes(&self, buf: Buf) -> (&[u8], DType) {
         let kernel = self.code.kernel;
         match buf {
-            Buf::Param(at) => (&*self.buffers[at as usize], kernel.params[at as usize].dtype),
+            Buf::Param(at) => (
+                &*self.buffers[at as usize],
+                kernel.params[at as usize].dtype,
+            ),
             Buf::Local(at) => (&self.locals[at as usize], kernel.locals[at as usize].dtype),
         }
     }
@@ -383,7 +430,11 @@ impl Machine<'_, '_, '_> {
                 let mut word = [0u8; 8];
                 word[..dtype.size()].copy_from_slice(&bytes[range]);
                 let bits = u64::from_le_bytes(word);
-                Ok(if dtype == DType::Bool { u64::from(bits != 0) } else { bits })
+                Ok(if dtype == DType::Bool {
+                    u64::from(bits != 0)
+                } else {
+                    bits
+                })
             })
             .collect()
     }
@@ -416,7 +467,11 @@ fn element_range(
     let elements = bytes / size;
     match usize::try_from(element) {
         Ok(at) if at < elements => Ok(at * size..(at + 1) * size),
-        _ => Err(InterpError::OutOfBounds { buf, element, elements }),
+        _ => Err(InterpError::OutOfBounds {
+            buf,
+            element,
+            elements,
+        }),
     }
 }
 
@@ -427,16 +482,26 @@ fn evaluate_pure<'v>(op: &Op, types: &Types, lanes: &dyn Fn(ValueId) -> &'v [u64
         Op::Prim { prim, args } => basic(*prim, args, types, lanes),
         Op::Convert { value, to } => {
             let from = types[*value].scalar;
-            lanes(*value).iter().map(|bits| scalar::convert(*bits, from, *to)).collect()
+            lanes(*value)
+                .iter()
+                .map(|bits| scalar::convert(*bits, from, *to))
+                .collect()
         }
         Op::Bitcast { value, .. } => lanes(*value).to_vec(),
-        Op::Splat { value, lanes: count } => vec![lanes(*value)[0]; *count as usize],
+        Op::Splat {
+            value,
+            lanes: count,
+        } => vec![lanes(*value)[0]; *count as usize],
         Op::Extract { value, lane } => vec![lanes(*value)[*lane as usize]],
         Op::Shuffle { a, b, lanes: picks } => {
             let (a, b) = (lanes(*a), lanes(*b));
             let pick = |lane: &u32| {
                 let lane = *lane as usize;
-                if lane < a.len() { a[lane] } else { b[lane - a.len()] }
+                if lane < a.len() {
+                    a[lane]
+                } else {
+                    b[lane - a.len()]
+                }
             };
             picks.iter().map(pick).collect()
         }

@@ -173,8 +173,16 @@ pub fn convert(bits: u64, from: Scalar, to: Scalar) -> u64 {
         return bits;
     }
     match from {
-        Scalar::F16 => convert(of_f32(f16::from_bits(bits as u16).to_f32_const()), Scalar::F32, to),
-        Scalar::BF16 => convert(of_f32(bf16::from_bits(bits as u16).to_f32_const()), Scalar::F32, to),
+        Scalar::F16 => convert(
+            of_f32(f16::from_bits(bits as u16).to_f32_const()),
+            Scalar::F32,
+            to,
+        ),
+        Scalar::BF16 => convert(
+            of_f32(bf16::from_bits(bits as u16).to_f32_const()),
+            Scalar::F32,
+            to,
+        ),
         Scalar::F32 => from_f32(f32_of(bits), to),
         Scalar::F64 => from_f64(f64_of(bits), to),
         int => from_i64(signed(bits, int), to),
@@ -243,5 +251,9 @@ pub fn dot_bf16(acc: u64, a: [u64; 2], b: [u64; 2]) -> u64 {
 
 /// A subnormal becomes a zero of its sign.
 fn flush(value: f32) -> f32 {
-    if value.is_subnormal() { 0f32.copysign(value) } else { value }
+    if value.is_subnormal() {
+        0f32.copysign(value)
+    } else {
+        value
+    }
 }

@@ -2,9 +2,9 @@
 
 use super::scalar::{convert, dot_bf16, literal, prim};
 use super::*;
+use crate::dtype::DType::*;
 use crate::prim::Literal;
 use crate::text::parse;
-use crate::dtype::DType::*;
 
 fn f32s(bytes: &[u8]) -> Vec<f32> {
     let word = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
@@ -75,7 +75,9 @@ fn vectors_move_lane_by_lane() {
     let values: Vec<f32> = (0..24u8).map(f32::from).collect();
     let mut memory = bytes_of(&values);
     assert_eq!(run(&kernel, &mut [&mut memory], &[], 0, 1), Ok(0));
-    let expected = [0., 7., 1., 5., 3., 3., 1., 3., 3., 2., 1., 0., 0., 21., 3., 3.];
+    let expected = [
+        0., 7., 1., 5., 3., 3., 1., 3., 3., 2., 1., 0., 0., 21., 3., 3.,
+    ];
     assert_eq!(f32s(&memory)[8..], expected);
 }
 
@@ -92,27 +94,45 @@ fn what_is_outside_a_buffer_is_an_error() {
     assert_eq!(outcome("store p0[4] = %9"), Ok(0));
     let message = "element 8 of Param(0), which has 8";
     assert_eq!(outcome("store p0[5] = %9").unwrap_err(), message);
-    assert_eq!(outcome("%0 = load x4 p0[4 by -4]").unwrap_err(), "element -4 of Param(0), which has 8");
-    assert_eq!(outcome("%0 = load x8 l0[0]").unwrap_err(), "element 4 of Local(0), which has 4");
-    assert_eq!(outcome("%0 = index div(3, s0)").unwrap_err(), "index `div(3, s0)` has no value");
+    assert_eq!(
+        outcome("%0 = load x4 p0[4 by -4]").unwrap_err(),
+        "element -4 of Param(0), which has 8"
+    );
+    assert_eq!(
+        outcome("%0 = load x8 l0[0]").unwrap_err(),
+        "element 4 of Local(0), which has 4"
+    );
+    assert_eq!(
+        outcome("%0 = index div(3, s0)").unwrap_err(),
+        "index `div(3, s0)` has no value"
+    );
     let huge = "%0 = const i64x4 -9223372036854775808 scatter p0[%0] = %9";
-    assert!(outcome(huge).unwrap_err().starts_with("element -9223372036854775808"));
+    assert!(
+        outcome(huge)
+            .unwrap_err()
+            .starts_with("element -9223372036854775808")
+    );
 }
 
 #[test]
 fn wrong_buffers_and_sizes_are_errors() {
-    let kernel = parse(
-        "kernel k { param p0: f32 read sizes 1 local l0: f32[s0] tiles 1 body { } }",
-    )
-    .unwrap();
+    let kernel =
+        parse("kernel k { param p0: f32 read sizes 1 local l0: f32[s0] tiles 1 body { } }")
+            .unwrap();
     let mut memory = vec![0; 4];
     assert_eq!(
         run(&kernel, &mut [], &[1], 0, 1),
-        Err(InterpError::BufferCount { expected: 1, found: 0 })
+        Err(InterpError::BufferCount {
+            expected: 1,
+            found: 0
+        })
     );
     assert_eq!(
         run(&kernel, &mut [&mut memory], &[], 0, 1),
-        Err(InterpError::SizeCount { expected: 1, found: 0 })
+        Err(InterpError::SizeCount {
+            expected: 1,
+            found: 0
+        })
     );
     assert_eq!(
         run(&kernel, &mut [&mut memory], &[-1], 0, 1),
@@ -176,7 +196,10 @@ fn functions_are_called_by_type_and_lanes() {
 }
 
 fn int(op: Prim, scalar: Scalar, a: i64, b: i64) -> i64 {
-    let args = [literal(Literal::Int(a), scalar), literal(Literal::Int(b), scalar)];
+    let args = [
+        literal(Literal::Int(a), scalar),
+        literal(Literal::Int(b), scalar),
+    ];
     scalar::signed(prim(op, scalar, &args).unwrap(), scalar)
 }
 
@@ -189,7 +212,10 @@ fn integers_wrap_and_never_trap() {
     assert_eq!(int(Prim::Neg, U8, 1, 0), 255);
     assert_eq!(int(Prim::Div, I32, 7, 0), 0);
     assert_eq!(int(Prim::Rem, I32, 7, 0), 0);
-    assert_eq!(int(Prim::Div, I32, i64::from(i32::MIN), -1), i64::from(i32::MIN));
+    assert_eq!(
+        int(Prim::Div, I32, i64::from(i32::MIN), -1),
+        i64::from(i32::MIN)
+    );
     assert_eq!(int(Prim::Div, I8, -128, -1), -128);
     assert_eq!(int(Prim::Div, I64, i64::MIN, -1), i64::MIN);
     assert_eq!(int(Prim::Rem, I64, i64::MIN, -1), 0);
@@ -260,7 +286,10 @@ fn integers_and_predicates_convert_by_value() {
     assert_eq!(convert(1, Bool, F32), u64::from(1f32.to_bits()));
     // One rounding, not two by way of a double.
     let odd = (1i64 << 54) + (1 << 30) + 1;
-    assert_eq!(convert(odd as u64, I64, F32), u64::from((odd as f32).to_bits()));
+    assert_eq!(
+        convert(odd as u64, I64, F32),
+        u64::from((odd as f32).to_bits())
+    );
     assert_ne!((odd as f32).to_bits(), (odd as f64 as f32).to_bits());
 }
 

@@ -19,7 +19,10 @@ pub fn case(seed: u64, limits: &Limits) -> Case {
     generator.functions();
     let mut setup = Block::new();
     generator.statements(&mut setup, limits.statements / 8);
-    generator.visible.vars.push((TILE.0, 0, generator.tiles - 1));
+    generator
+        .visible
+        .vars
+        .push((TILE.0, 0, generator.tiles - 1));
     let mut body = Block::new();
     generator.statements(&mut body, limits.statements);
     generator.finish(setup, body)
@@ -45,7 +48,10 @@ struct Generator {
 }
 
 fn op_prim(prim: Prim, args: &[ValueId]) -> Op {
-    Op::Prim { prim, args: args.to_vec() }
+    Op::Prim {
+        prim,
+        args: args.to_vec(),
+    }
 }
 
 impl Generator {
@@ -75,7 +81,10 @@ impl Generator {
             rng,
             limits,
             kernel,
-            visible: Visible { sizes, ..Visible::default() },
+            visible: Visible {
+                sizes,
+                ..Visible::default()
+            },
             tiles,
             lanes,
             values: Vec::new(),
@@ -92,12 +101,25 @@ impl Generator {
         self.kernel.setup = setup;
         self.kernel.body = body;
         let params = &self.kernel.params;
-        let buffers = params.iter().map(|p| memory(&mut self.rng, p.dtype)).collect();
+        let buffers = params
+            .iter()
+            .map(|p| memory(&mut self.rng, p.dtype))
+            .collect();
         let begin = self.rng.between(0, self.tiles - 1);
         let end = self.rng.between(begin, self.tiles);
         // Mostly all tiles.
-        let (begin, end) = if self.rng.one_in(4) { (begin, end) } else { (0, self.tiles) };
-        Case { kernel: self.kernel, sizes: self.visible.sizes, buffers, begin, end }
+        let (begin, end) = if self.rng.one_in(4) {
+            (begin, end)
+        } else {
+            (0, self.tiles)
+        };
+        Case {
+            kernel: self.kernel,
+            sizes: self.visible.sizes,
+            buffers,
+            begin,
+            end,
+        }
     }
 
     fn scalar_type(&mut self) -> Scalar {
@@ -138,7 +160,14 @@ impl Generator {
         match self.rng.below(4) {
             0 if ty.lanes > 1 => {
                 let value = self.value(block, Ty::scalar(ty.scalar));
-                self.define(block, ty, Op::Splat { value, lanes: ty.lanes })
+                self.define(
+                    block,
+                    ty,
+                    Op::Splat {
+                        value,
+                        lanes: ty.lanes,
+                    },
+                )
             }
             1 | 2 if !self.in_function => {
                 let op = self.load(block, ty);
@@ -151,7 +180,14 @@ impl Generator {
     fn constant(&mut self, block: &mut Block, ty: Ty) -> ValueId {
         if ty.scalar.is_half() {
             let value = self.constant(block, ty.with(DType::F32));
-            return self.define(block, ty, Op::Convert { value, to: ty.scalar });
+            return self.define(
+                block,
+                ty,
+                Op::Convert {
+                    value,
+                    to: ty.scalar,
+                },
+            );
         }
         let value = literal(&mut self.rng, ty.scalar);
         self.define(block, ty, Op::Const { value, ty })
@@ -161,17 +197,27 @@ impl Generator {
     fn buffer(&mut self, dtype: DType, writable: bool) -> Buf {
         let params = self.kernel.params.iter().enumerate();
         let fits = |p: &Param| p.dtype == dtype && !(writable && p.access == Access::Read);
-        let mut found: Vec<Buf> =
-            params.filter(|p| fits(p.1)).map(|p| Buf::Param(p.0 as u32)).collect();
+        let mut found: Vec<Buf> = params
+            .filter(|p| fits(p.1))
+            .map(|p| Buf::Param(p.0 as u32))
+            .collect();
         let locals = self.kernel.locals.iter().enumerate();
-        found.extend(locals.filter(|l| l.1.dtype == dtype).map(|l| Buf::Local(l.0 as u32)));
+        found.extend(
+            locals
+                .filter(|l| l.1.dtype == dtype)
+                .map(|l| Buf::Local(l.0 as u32)),
+        );
         if !found.is_empty() && !self.rng.one_in(4) {
             return *self.rng.pick(&found);
         }
         if self.rng.one_in(5) {
             let at = self.kernel.locals.len() as u32;
             let (name, elements) = (format!("local{at}"), self.local_elements());
-            self.kernel.locals.push(Local { dtype, elements, name });
+            self.kernel.locals.push(Local {
+                dtype,
+                elements,
+                name,
+            });
             return Buf::Local(at);
         }
         let at = self.kernel.params.len() as u32;
@@ -181,7 +227,12 @@ impl Generator {
             _ => Access::ReadWrite,
         };
         let (name, noalias) = (format!("buffer{at}"), self.rng.one_in(2));
-        self.kernel.params.push(Param { dtype, access, name, noalias });
+        self.kernel.params.push(Param {
+            dtype,
+            access,
+            name,
+            noalias,
+        });
         Buf::Param(at)
     }
 
@@ -201,18 +252,37 @@ impl Generator {
             0 => {
                 let stride = self.rng.between(-3, 4);
                 let reach = stride * i64::from(lanes - 1);
-                let index = self.visible.within(&mut self.rng, ELEMENTS - 1 - reach.abs());
-                let index = if reach < 0 { &index - &IExpr::constant(reach) } else { index };
-                Op::LoadStrided { buf, index, stride: IExpr::constant(stride), lanes }
+                let index = self
+                    .visible
+                    .within(&mut self.rng, ELEMENTS - 1 - reach.abs());
+                let index = if reach < 0 {
+                    &index - &IExpr::constant(reach)
+                } else {
+                    index
+                };
+                Op::LoadStrided {
+                    buf,
+                    index,
+                    stride: IExpr::constant(stride),
+                    lanes,
+                }
             }
-            1 => Op::Gather { buf, index: self.masked_index(block, lanes) },
-            _ => Op::Load { buf, index: self.start(lanes), lanes },
+            1 => Op::Gather {
+                buf,
+                index: self.masked_index(block, lanes),
+            },
+            _ => Op::Load {
+                buf,
+                index: self.start(lanes),
+                lanes,
+            },
         }
     }
 
     /// The first of consecutive elements.
     fn start(&mut self, lanes: u32) -> IExpr {
-        self.visible.within(&mut self.rng, ELEMENTS - i64::from(lanes))
+        self.visible
+            .within(&mut self.rng, ELEMENTS - i64::from(lanes))
     }
 
     /// A vector of indices: any numbers, kept inside by a mask, or a ramp.
@@ -223,7 +293,15 @@ impl Generator {
             let reach = stride * i64::from(lanes - 1);
             let base = self.visible.within(&mut self.rng, ELEMENTS - 1 - reach);
             let stride = IExpr::constant(stride);
-            return self.define(block, ty, Op::Ramp { base, stride, lanes });
+            return self.define(
+                block,
+                ty,
+                Op::Ramp {
+                    base,
+                    stride,
+                    lanes,
+                },
+            );
         }
         let any = self.value(block, ty);
         let value = Literal::Int(ELEMENTS - 1);
@@ -235,13 +313,30 @@ impl Generator {
     fn without_nan(&mut self, block: &mut Block, value: ValueId, ty: Ty) -> ValueId {
         if ty.scalar.is_half() {
             let wide = ty.with(DType::F32);
-            let value = self.define(block, wide, Op::Convert { value, to: DType::F32 });
+            let value = self.define(
+                block,
+                wide,
+                Op::Convert {
+                    value,
+                    to: DType::F32,
+                },
+            );
             let value = self.without_nan(block, value, wide);
-            return self.define(block, ty, Op::Convert { value, to: ty.scalar });
+            return self.define(
+                block,
+                ty,
+                Op::Convert {
+                    value,
+                    to: ty.scalar,
+                },
+            );
         }
         let equal = op_prim(Prim::Eq, &[value, value]);
         let equal = self.define(block, ty.with(DType::Bool), equal);
-        let one = Op::Const { value: Literal::Float(1.5), ty };
+        let one = Op::Const {
+            value: Literal::Float(1.5),
+            ty,
+        };
         let one = self.define(block, ty, one);
         self.define(block, ty, op_prim(Prim::Select, &[equal, value, one]))
     }
@@ -262,7 +357,11 @@ impl Generator {
                 let count = *self.rng.pick(&self.lanes);
                 let lane = |rng: &mut Rng| rng.below(2 * ty.lanes as usize) as u32;
                 let lanes = (0..count).map(|_| lane(&mut self.rng)).collect();
-                self.define(block, Ty::new(ty.scalar, count), Op::Shuffle { a, b, lanes });
+                self.define(
+                    block,
+                    Ty::new(ty.scalar, count),
+                    Op::Shuffle { a, b, lanes },
+                );
             }
             11 => {
                 let value = self.value(block, ty);
@@ -271,7 +370,14 @@ impl Generator {
             }
             12 => {
                 let value = self.value(block, Ty::scalar(ty.scalar));
-                self.define(block, ty, Op::Splat { value, lanes: ty.lanes });
+                self.define(
+                    block,
+                    ty,
+                    Op::Splat {
+                        value,
+                        lanes: ty.lanes,
+                    },
+                );
             }
             13..=15 => {
                 let op = self.load(block, ty);
@@ -282,10 +388,20 @@ impl Generator {
                 self.define(block, Ty::scalar(DType::I64), Op::Index { expr });
             }
             17 => {
-                let (base, stride) =
-                    (self.visible.any(&mut self.rng, 1), self.visible.any(&mut self.rng, 1));
+                let (base, stride) = (
+                    self.visible.any(&mut self.rng, 1),
+                    self.visible.any(&mut self.rng, 1),
+                );
                 let lanes = ty.lanes;
-                self.define(block, ty.with(DType::I64), Op::Ramp { base, stride, lanes });
+                self.define(
+                    block,
+                    ty.with(DType::I64),
+                    Op::Ramp {
+                        base,
+                        stride,
+                        lanes,
+                    },
+                );
             }
             18 => self.get(block),
             _ => self.call(block),
@@ -294,7 +410,11 @@ impl Generator {
 
     fn basic_prim(&mut self, block: &mut Block, ty: Ty) {
         use Prim::*;
-        let ty = if ty.scalar.is_half() { ty.with(DType::F32) } else { ty };
+        let ty = if ty.scalar.is_half() {
+            ty.with(DType::F32)
+        } else {
+            ty
+        };
         let arithmetic = [Add, Sub, Mul, Div, Neg, Abs, MinNum, MaxNum];
         let floats = [Sqrt, Floor, Ceil, Trunc, Round, CopySign, Fma, Select];
         let bits = [Rem, And, Or, Xor, Not, Shl, Shr, Select];
@@ -306,9 +426,12 @@ impl Generator {
             (scalar, _) if scalar.is_float() => *self.rng.pick(&floats),
             _ => *self.rng.pick(&bits),
         };
-        let prim = if prim == Fma && !self.limits.fma { Mul } else { prim };
-        let mut args: Vec<ValueId> =
-            (0..prim.arity()).map(|_| self.value(block, ty)).collect();
+        let prim = if prim == Fma && !self.limits.fma {
+            Mul
+        } else {
+            prim
+        };
+        let mut args: Vec<ValueId> = (0..prim.arity()).map(|_| self.value(block, ty)).collect();
         let mut result = ty;
         match prim {
             Select => args[0] = self.value(block, ty.with(DType::Bool)),
@@ -411,7 +534,14 @@ impl Generator {
                 body.push((id, op));
             }
         }
-        Function { prim, ty, params, body, result, doc: "random".into() }
+        Function {
+            prim,
+            ty,
+            params,
+            body,
+            result,
+            doc: "random".into(),
+        }
     }
 
     /// Statements of a block; what they define is visible until the caller's block ends.
@@ -475,7 +605,11 @@ impl Generator {
 
     /// Fills a block that sees what is visible now and leaves nothing behind.
     fn inner_block(&mut self, count: u32) -> Block {
-        let marks = (self.values.len(), self.registers.len(), self.visible.values.len());
+        let marks = (
+            self.values.len(),
+            self.registers.len(),
+            self.visible.values.len(),
+        );
         let mut block = Block::new();
         self.statements(&mut block, count);
         self.values.truncate(marks.0);
@@ -506,7 +640,13 @@ impl Generator {
         let body = self.inner_block(count);
         self.visible.vars.pop();
         self.trips = outer;
-        block.push(Stmt::For { var, begin, end, step, body });
+        block.push(Stmt::For {
+            var,
+            begin,
+            end,
+            step,
+            body,
+        });
     }
 
     fn loop_bound(&mut self, most: i64) -> IExpr {
@@ -520,8 +660,16 @@ impl Generator {
     fn branch(&mut self, block: &mut Block, count: u32) {
         let cond = self.value(block, Ty::scalar(DType::Bool));
         let then = self.inner_block(count / 2);
-        let otherwise = if self.rng.one_in(2) { Block::new() } else { self.inner_block(count / 2) };
-        block.push(Stmt::If { cond, then, otherwise });
+        let otherwise = if self.rng.one_in(2) {
+            Block::new()
+        } else {
+            self.inner_block(count / 2)
+        };
+        block.push(Stmt::If {
+            cond,
+            then,
+            otherwise,
+        });
     }
 
     fn check(&mut self, block: &mut Block) {
@@ -532,12 +680,48 @@ impl Generator {
 }
 
 const FLOATS: [f64; 24] = [
-    0.0, -0.0, 1.0, -1.0, 0.5, 2.5, -3.5, 1e-3, 100.25, -7.75, 255.9, 256.0, 32768.5,
-    -2147483648.9, 2147483648.0, 1e-40, -1e-44, 65520.0, 6e-8, 3e38, 1e300, f64::NAN,
-    f64::INFINITY, f64::NEG_INFINITY,
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    2.5,
+    -3.5,
+    1e-3,
+    100.25,
+    -7.75,
+    255.9,
+    256.0,
+    32768.5,
+    -2147483648.9,
+    2147483648.0,
+    1e-40,
+    -1e-44,
+    65520.0,
+    6e-8,
+    3e38,
+    1e300,
+    f64::NAN,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
 ];
 const INTS: [i64; 16] = [
-    0, 1, -1, 2, 3, 7, -8, 100, 127, 128, -129, 255, 65536, 0x7fff_ffff, i64::MIN, i64::MAX,
+    0,
+    1,
+    -1,
+    2,
+    3,
+    7,
+    -8,
+    100,
+    127,
+    128,
+    -129,
+    255,
+    65536,
+    0x7fff_ffff,
+    i64::MIN,
+    i64::MAX,
 ];
 
 fn literal(rng: &mut Rng, scalar: Scalar) -> Literal {

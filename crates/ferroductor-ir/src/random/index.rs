@@ -108,7 +108,10 @@ impl Visible {
     /// An expression within `0..=most`; `most` is not negative.
     pub fn within(&self, rng: &mut Rng, most: i64) -> IExpr {
         let expr = self.any(rng, 2);
-        if self.bounds(&expr).is_some_and(|(low, high)| low >= 0 && high <= most) {
+        if self
+            .bounds(&expr)
+            .is_some_and(|(low, high)| low >= 0 && high <= most)
+        {
             return expr;
         }
         if rng.one_in(3) {

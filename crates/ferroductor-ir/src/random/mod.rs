@@ -30,7 +30,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { max_lanes: 16, statements: 40, fma: true, dot_bf16: false }
+        Limits {
+            max_lanes: 16,
+            statements: 40,
+            fma: true,
+            dot_bf16: false,
+        }
     }
 }
 
@@ -49,7 +54,9 @@ pub struct Case {
 pub fn same_elements(dtype: DType, a: &[u8], b: &[u8]) -> bool {
     let nan = |bytes: &[u8]| match (dtype, bytes) {
         (DType::F32, &[a, b, c, d]) => f32::from_le_bytes([a, b, c, d]).is_nan(),
-        (DType::F64, bytes) => bytes.try_into().is_ok_and(|b| f64::from_le_bytes(b).is_nan()),
+        (DType::F64, bytes) => bytes
+            .try_into()
+            .is_ok_and(|b| f64::from_le_bytes(b).is_nan()),
         (DType::F16, &[a, b]) => u16::from_le_bytes([a, b]) & 0x7fff > 0x7c00,
         (DType::BF16, &[a, b]) => u16::from_le_bytes([a, b]) & 0x7fff > 0x7f80,
         _ => false,

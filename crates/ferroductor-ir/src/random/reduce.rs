@@ -36,7 +36,9 @@ pub fn reduce(kernel: &Kernel, is_faulty: &mut dyn FnMut(&Kernel) -> bool) -> Ke
 fn count(block: &[Stmt]) -> usize {
     let inside = |stmt: &Stmt| match stmt {
         Stmt::For { body, .. } => count(body),
-        Stmt::If { then, otherwise, .. } => count(then) + count(otherwise),
+        Stmt::If {
+            then, otherwise, ..
+        } => count(then) + count(otherwise),
         _ => 0,
     };
     block.iter().map(|stmt| 1 + inside(stmt)).sum()
@@ -48,7 +50,10 @@ fn drop_statement(block: &mut Block, left: &mut usize) -> bool {
         if *left == 0 {
             let dropped = block.remove(at);
             // A branch leaves what it held, if nothing else; a loop's body needs its variable.
-            if let Stmt::If { then, otherwise, .. } = dropped {
+            if let Stmt::If {
+                then, otherwise, ..
+            } = dropped
+            {
                 block.splice(at..at, then.into_iter().chain(otherwise));
             }
             return true;
@@ -56,9 +61,9 @@ fn drop_statement(block: &mut Block, left: &mut usize) -> bool {
         *left -= 1;
         let found = match &mut block[at] {
             Stmt::For { body, .. } => drop_statement(body, left),
-            Stmt::If { then, otherwise, .. } => {
-                drop_statement(then, left) || drop_statement(otherwise, left)
-            }
+            Stmt::If {
+                then, otherwise, ..
+            } => drop_statement(then, left) || drop_statement(otherwise, left),
             _ => false,
         };
         if found {

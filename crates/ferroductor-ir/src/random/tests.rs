@@ -9,7 +9,10 @@ use std::collections::BTreeSet;
 const SEEDS: u64 = 2000;
 
 fn cases() -> impl Iterator<Item = (u64, Case)> {
-    let limits = Limits { dot_bf16: true, ..Limits::default() };
+    let limits = Limits {
+        dot_bf16: true,
+        ..Limits::default()
+    };
     (0..SEEDS).map(move |seed| (seed, case(seed, &limits)))
 }
 
@@ -33,17 +36,25 @@ fn random_kernels_verify_and_stay_inside_their_buffers() {
     let basic: BTreeSet<Prim> = Prim::all().filter(|p| p.is_basic()).collect();
     let missing: Vec<_> = basic.difference(&prims).collect();
     assert!(missing.is_empty(), "never generated: {missing:?}");
-    assert!(ran_to_end > SEEDS / 2, "only {ran_to_end} of {SEEDS} ran to their end");
+    assert!(
+        ran_to_end > SEEDS / 2,
+        "only {ran_to_end} of {SEEDS} ran to their end"
+    );
 }
 
 fn collect(block: &[Stmt], prims: &mut BTreeSet<Prim>) {
     for stmt in block {
         match stmt {
-            Stmt::Let { op: Op::Prim { prim, .. }, .. } => {
+            Stmt::Let {
+                op: Op::Prim { prim, .. },
+                ..
+            } => {
                 prims.insert(*prim);
             }
             Stmt::For { body, .. } => collect(body, prims),
-            Stmt::If { then, otherwise, .. } => {
+            Stmt::If {
+                then, otherwise, ..
+            } => {
                 collect(then, prims);
                 collect(otherwise, prims);
             }
@@ -68,11 +79,14 @@ fn canonical_kernels_verify_compute_the_same_and_have_the_same_identity() {
     for (seed, case) in cases().take(500) {
         let canonical = text::canonical(&case.kernel);
         assert_eq!(verify::kernel(&canonical), Ok(()), "seed {seed}");
-        assert_eq!(text::identity(&canonical), text::identity(&case.kernel), "seed {seed}");
+        assert_eq!(
+            text::identity(&canonical),
+            text::identity(&case.kernel),
+            "seed {seed}"
+        );
         let run = |kernel: &Kernel| {
             let mut memory = case.buffers.clone();
-            let mut buffers: Vec<&mut [u8]> =
-                memory.iter_mut().map(|b| b.as_mut_slice()).collect();
+            let mut buffers: Vec<&mut [u8]> = memory.iter_mut().map(|b| b.as_mut_slice()).collect();
             let code = interp::run(kernel, &mut buffers, &case.sizes, case.begin, case.end);
             (code.unwrap(), memory)
         };
@@ -100,7 +114,10 @@ fn reduction_keeps_the_fault_and_drops_the_rest() {
     assert!(has_sqrt(&reduced));
     assert_eq!(verify::kernel(&reduced), Ok(()));
     let lines = text::print(&reduced).lines().count();
-    assert!(lines < text::print(&case.kernel).lines().count() / 2, "{lines} lines are left");
+    assert!(
+        lines < text::print(&case.kernel).lines().count() / 2,
+        "{lines} lines are left"
+    );
 }
 
 #[test]

@@ -17,9 +17,23 @@ pub fn canonical(kernel: &Kernel) -> Kernel {
     Kernel {
         name: String::new(),
         doc: Vec::new(),
-        params: kernel.params.iter().map(|p| Param { name: String::new(), ..p.clone() }).collect(),
+        params: kernel
+            .params
+            .iter()
+            .map(|p| Param {
+                name: String::new(),
+                ..p.clone()
+            })
+            .collect(),
         size_count: kernel.size_count,
-        locals: kernel.locals.iter().map(|l| Local { name: String::new(), ..l.clone() }).collect(),
+        locals: kernel
+            .locals
+            .iter()
+            .map(|l| Local {
+                name: String::new(),
+                ..l.clone()
+            })
+            .collect(),
         tiles: kernel.tiles.clone(),
         functions: kernel.functions.iter().map(function).collect(),
         setup: names.block(&kernel.setup),
@@ -81,7 +95,9 @@ impl Renumber {
     }
 
     fn block(&mut self, block: &[Stmt]) -> Block {
-        let code = block.iter().filter(|stmt| !matches!(stmt, Stmt::Comment(_)));
+        let code = block
+            .iter()
+            .filter(|stmt| !matches!(stmt, Stmt::Comment(_)));
         code.map(|stmt| self.statement(stmt)).collect()
     }
 
@@ -89,9 +105,18 @@ impl Renumber {
         match stmt {
             Stmt::Let { id, op } => {
                 let op = self.op(op);
-                Stmt::Let { id: self.value(*id), op }
+                Stmt::Let {
+                    id: self.value(*id),
+                    op,
+                }
             }
-            Stmt::For { var, begin, end, step, body } => {
+            Stmt::For {
+                var,
+                begin,
+                end,
+                step,
+                body,
+            } => {
                 let (begin, end) = (self.index(begin), self.index(end));
                 // Loops beside each other may share a variable or not: its depth is its number.
                 self.depth += 1;
@@ -99,27 +124,48 @@ impl Renumber {
                 self.vars.insert(*var, new.0);
                 let body = self.block(body);
                 self.depth -= 1;
-                Stmt::For { var: new, begin, end, step: *step, body }
+                Stmt::For {
+                    var: new,
+                    begin,
+                    end,
+                    step: *step,
+                    body,
+                }
             }
-            Stmt::If { cond, then, otherwise } => Stmt::If {
+            Stmt::If {
+                cond,
+                then,
+                otherwise,
+            } => Stmt::If {
                 cond: self.value(*cond),
                 then: self.block(then),
                 otherwise: self.block(otherwise),
             },
             Stmt::Reg { id, init } => {
                 let init = self.value(*init);
-                Stmt::Reg { id: self.register(*id), init }
+                Stmt::Reg {
+                    id: self.register(*id),
+                    init,
+                }
             }
-            Stmt::Set { id, value } => {
-                Stmt::Set { id: self.register(*id), value: self.value(*value) }
-            }
-            Stmt::Store { buf, index, value } => {
-                Stmt::Store { buf: *buf, index: self.index(index), value: self.value(*value) }
-            }
-            Stmt::Scatter { buf, index, value } => {
-                Stmt::Scatter { buf: *buf, index: self.value(*index), value: self.value(*value) }
-            }
-            Stmt::Fail { cond, code } => Stmt::Fail { cond: self.value(*cond), code: *code },
+            Stmt::Set { id, value } => Stmt::Set {
+                id: self.register(*id),
+                value: self.value(*value),
+            },
+            Stmt::Store { buf, index, value } => Stmt::Store {
+                buf: *buf,
+                index: self.index(index),
+                value: self.value(*value),
+            },
+            Stmt::Scatter { buf, index, value } => Stmt::Scatter {
+                buf: *buf,
+                index: self.value(*index),
+                value: self.value(*value),
+            },
+            Stmt::Fail { cond, code } => Stmt::Fail {
+                cond: self.value(*cond),
+                code: *code,
+            },
             Stmt::Comment(text) => Stmt::Comment(text.clone()),
         }
     }
@@ -127,36 +173,71 @@ impl Renumber {
     fn op(&mut self, op: &Op) -> Op {
         match op {
             Op::Const { .. } => op.clone(),
-            Op::Index { expr } => Op::Index { expr: self.index(expr) },
-            Op::Ramp { base, stride, lanes } => Op::Ramp {
+            Op::Index { expr } => Op::Index {
+                expr: self.index(expr),
+            },
+            Op::Ramp {
+                base,
+                stride,
+                lanes,
+            } => Op::Ramp {
                 base: self.index(base),
                 stride: self.index(stride),
                 lanes: *lanes,
             },
-            Op::Get { id } => Op::Get { id: self.register(*id) },
-            Op::Load { buf, index, lanes } => {
-                Op::Load { buf: *buf, index: self.index(index), lanes: *lanes }
-            }
-            Op::LoadStrided { buf, index, stride, lanes } => Op::LoadStrided {
+            Op::Get { id } => Op::Get {
+                id: self.register(*id),
+            },
+            Op::Load { buf, index, lanes } => Op::Load {
+                buf: *buf,
+                index: self.index(index),
+                lanes: *lanes,
+            },
+            Op::LoadStrided {
+                buf,
+                index,
+                stride,
+                lanes,
+            } => Op::LoadStrided {
                 buf: *buf,
                 index: self.index(index),
                 stride: self.index(stride),
                 lanes: *lanes,
             },
-            Op::Gather { buf, index } => Op::Gather { buf: *buf, index: self.value(*index) },
-            Op::Prim { prim, args } => {
-                Op::Prim { prim: *prim, args: args.iter().map(|id| self.value(*id)).collect() }
-            }
-            Op::Convert { value, to } => Op::Convert { value: self.value(*value), to: *to },
-            Op::Bitcast { value, to } => Op::Bitcast { value: self.value(*value), to: *to },
-            Op::Splat { value, lanes } => Op::Splat { value: self.value(*value), lanes: *lanes },
-            Op::Extract { value, lane } => Op::Extract { value: self.value(*value), lane: *lane },
-            Op::Shuffle { a, b, lanes } => {
-                Op::Shuffle { a: self.value(*a), b: self.value(*b), lanes: lanes.clone() }
-            }
-            Op::DotBf16 { acc, a, b } => {
-                Op::DotBf16 { acc: self.value(*acc), a: self.value(*a), b: self.value(*b) }
-            }
+            Op::Gather { buf, index } => Op::Gather {
+                buf: *buf,
+                index: self.value(*index),
+            },
+            Op::Prim { prim, args } => Op::Prim {
+                prim: *prim,
+                args: args.iter().map(|id| self.value(*id)).collect(),
+            },
+            Op::Convert { value, to } => Op::Convert {
+                value: self.value(*value),
+                to: *to,
+            },
+            Op::Bitcast { value, to } => Op::Bitcast {
+                value: self.value(*value),
+                to: *to,
+            },
+            Op::Splat { value, lanes } => Op::Splat {
+                value: self.value(*value),
+                lanes: *lanes,
+            },
+            Op::Extract { value, lane } => Op::Extract {
+                value: self.value(*value),
+                lane: *lane,
+            },
+            Op::Shuffle { a, b, lanes } => Op::Shuffle {
+                a: self.value(*a),
+                b: self.value(*b),
+                lanes: lanes.clone(),
+            },
+            Op::DotBf16 { acc, a, b } => Op::DotBf16 {
+                acc: self.value(*acc),
+                a: self.value(*a),
+                b: self.value(*b),
+            },
         }
     }
 }

@@ -50,12 +50,16 @@ impl fmt::Display for Token {
 }
 
 /// Longer symbols first.
-const SYMBOLS: [&str; 14] =
-    ["..", "{", "}", "(", ")", "[", "]", ",", ":", "=", "+", "-", "*", "."];
+const SYMBOLS: [&str; 14] = [
+    "..", "{", "}", "(", ")", "[", "]", ",", ":", "=", "+", "-", "*", ".",
+];
 
 /// The tokens, each with its line.
 pub(super) fn tokens(text: &str) -> Result<Vec<(Token, usize)>, ParseError> {
-    let mut lexer = Lexer { rest: text, line: 1 };
+    let mut lexer = Lexer {
+        rest: text,
+        line: 1,
+    };
     let mut tokens = Vec::new();
     loop {
         lexer.skip_blanks();
@@ -76,7 +80,10 @@ struct Lexer<'t> {
 
 impl<'t> Lexer<'t> {
     fn error<T>(&self, message: impl Into<String>) -> Result<T, ParseError> {
-        Err(ParseError { line: self.line, message: message.into() })
+        Err(ParseError {
+            line: self.line,
+            message: message.into(),
+        })
     }
 
     fn skip_blanks(&mut self) {

@@ -64,7 +64,11 @@ impl fmt::Display for Ty {
     /// `f32` for a scalar, `f32x16` for a vector.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(scalar_name(self.scalar))?;
-        if self.lanes == 1 { Ok(()) } else { write!(f, "x{}", self.lanes) }
+        if self.lanes == 1 {
+            Ok(())
+        } else {
+            write!(f, "x{}", self.lanes)
+        }
     }
 }
 

@@ -11,7 +11,11 @@ const MAX_DEPTH: usize = 200;
 
 /// Reads one kernel.
 pub fn parse(text: &str) -> Result<Kernel, ParseError> {
-    let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0 };
+    let mut parser = Parser {
+        tokens: tokens(text)?,
+        at: 0,
+        depth: 0,
+    };
     let kernel = parser.kernel()?;
     parser.skip_comments();
     match parser.peek() {
@@ -38,7 +42,10 @@ impl Parser {
     }
 
     fn error<T>(&self, message: impl Into<String>) -> Parse<T> {
-        Err(ParseError { line: self.tokens[self.at].1, message: message.into() })
+        Err(ParseError {
+            line: self.tokens[self.at].1,
+            message: message.into(),
+        })
     }
 
     fn expected<T>(&self, what: &str) -> Parse<T> {
@@ -63,7 +70,11 @@ impl Parser {
     }
 
     fn symbol(&mut self, symbol: &str) -> Parse<()> {
-        if self.accept(symbol) { Ok(()) } else { self.expected(&format!("`{symbol}`")) }
+        if self.accept(symbol) {
+            Ok(())
+        } else {
+            self.expected(&format!("`{symbol}`"))
+        }
     }
 
     /// Takes the keyword if it comes next.
@@ -74,7 +85,11 @@ impl Parser {
     }
 
     fn keyword(&mut self, word: &str) -> Parse<()> {
-        if self.accept_word(word) { Ok(()) } else { self.expected(&format!("`{word}`")) }
+        if self.accept_word(word) {
+            Ok(())
+        } else {
+            self.expected(&format!("`{word}`"))
+        }
     }
 
     fn word(&mut self, what: &str) -> Parse<String> {
@@ -90,11 +105,11 @@ impl Parser {
 
     /// A word of a letter and a number, such as `p3`.
     fn numbered(&mut self, letter: char, what: &str) -> Parse<u32> {
-        if let Token::Word(word) = self.peek() {
-            if let Some(number) = strip_number(word, letter) {
-                self.at += 1;
-                return Ok(number);
-            }
+        if let Token::Word(word) = self.peek()
+            && let Some(number) = strip_number(word, letter)
+        {
+            self.at += 1;
+            return Ok(number);
         }
         self.expected(what)
     }
@@ -118,11 +133,11 @@ impl Parser {
     }
 
     fn small_int(&mut self, what: &str) -> Parse<u32> {
-        if let Token::Int(number) = *self.peek() {
-            if let Ok(number) = u32::try_from(number) {
-                self.at += 1;
-                return Ok(number);
-            }
+        if let Token::Int(number) = *self.peek()
+            && let Ok(number) = u32::try_from(number)
+        {
+            self.at += 1;
+            return Ok(number);
         }
         self.expected(what)
     }
@@ -157,11 +172,11 @@ impl Parser {
     }
 
     fn ty(&mut self) -> Parse<Ty> {
-        if let Token::Word(word) = self.peek() {
-            if let Some(ty) = ty_from_name(word) {
-                self.at += 1;
-                return Ok(ty);
-            }
+        if let Token::Word(word) = self.peek()
+            && let Some(ty) = ty_from_name(word)
+        {
+            self.at += 1;
+            return Ok(ty);
         }
         self.expected("a type such as `f32x16`")
     }
@@ -193,7 +208,11 @@ impl Parser {
             }
             has_body |= self.section(&mut kernel)?;
         }
-        if has_body { Ok(kernel) } else { self.error("the kernel has no body") }
+        if has_body {
+            Ok(kernel)
+        } else {
+            self.error("the kernel has no body")
+        }
     }
 
     /// One section of a kernel; was it the body?
@@ -241,11 +260,18 @@ impl Parser {
         self.symbol(":")?;
         let dtype = self.scalar()?;
         let all = [Access::Read, Access::Write, Access::ReadWrite];
-        let found = all.into_iter().find(|a| self.accept_word(super::print::access_name(*a)));
+        let found = all
+            .into_iter()
+            .find(|a| self.accept_word(super::print::access_name(*a)));
         let Some(access) = found else {
             return self.expected("`read`, `write` or `readwrite`");
         };
-        Ok(Param { dtype, access, name, noalias: self.accept_word("noalias") })
+        Ok(Param {
+            dtype,
+            access,
+            name,
+            noalias: self.accept_word("noalias"),
+        })
     }
 
     fn local(&mut self, at: usize) -> Parse<Local> {
@@ -256,7 +282,11 @@ impl Parser {
         self.symbol("[")?;
         let elements = self.index()?;
         self.symbol("]")?;
-        Ok(Local { dtype, elements, name })
+        Ok(Local {
+            dtype,
+            elements,
+            name,
+        })
     }
 
     fn function(&mut self) -> Parse<Function> {
@@ -269,7 +299,11 @@ impl Parser {
         self.symbol("(")?;
         let params = self.values()?;
         self.symbol(")")?;
-        let doc = if self.is_symbol("{") { String::new() } else { self.text()? };
+        let doc = if self.is_symbol("{") {
+            String::new()
+        } else {
+            self.text()?
+        };
         self.symbol("{")?;
         let mut body = Vec::new();
         loop {
@@ -278,7 +312,14 @@ impl Parser {
                 let result = self.value()?;
                 self.skip_comments();
                 self.symbol("}")?;
-                return Ok(Function { prim, ty, params, body, result, doc });
+                return Ok(Function {
+                    prim,
+                    ty,
+                    params,
+                    body,
+                    result,
+                    doc,
+                });
             }
             let id = self.value()?;
             self.symbol("=")?;
@@ -317,7 +358,10 @@ impl Parser {
             Token::Value(id) => {
                 self.at += 1;
                 self.symbol("=")?;
-                Ok(Stmt::Let { id: ValueId(id), op: self.op()? })
+                Ok(Stmt::Let {
+                    id: ValueId(id),
+                    op: self.op()?,
+                })
             }
             Token::Word(word) => {
                 self.at += 1;
@@ -333,9 +377,16 @@ impl Parser {
             "if" => {
                 let cond = self.value()?;
                 let then = self.block()?;
-                let otherwise =
-                    if self.accept_word("else") { self.block()? } else { Vec::new() };
-                Ok(Stmt::If { cond, then, otherwise })
+                let otherwise = if self.accept_word("else") {
+                    self.block()?
+                } else {
+                    Vec::new()
+                };
+                Ok(Stmt::If {
+                    cond,
+                    then,
+                    otherwise,
+                })
             }
             "reg" | "set" => {
                 let id = RegId(self.numbered('r', "a register such as `r0`")?);
@@ -351,19 +402,30 @@ impl Parser {
                 let index = self.index()?;
                 self.symbol("]")?;
                 self.symbol("=")?;
-                Ok(Stmt::Store { buf, index, value: self.value()? })
+                Ok(Stmt::Store {
+                    buf,
+                    index,
+                    value: self.value()?,
+                })
             }
             "scatter" => {
                 let buf = self.buffer()?;
                 let index = self.value()?;
                 self.symbol("]")?;
                 self.symbol("=")?;
-                Ok(Stmt::Scatter { buf, index, value: self.value()? })
+                Ok(Stmt::Scatter {
+                    buf,
+                    index,
+                    value: self.value()?,
+                })
             }
             "fail" => {
                 let code = self.small_int("the code of a failed check")?;
                 self.keyword("if")?;
-                Ok(Stmt::Fail { cond: self.value()?, code })
+                Ok(Stmt::Fail {
+                    cond: self.value()?,
+                    code,
+                })
             }
             "comment" => Ok(Stmt::Comment(self.text()?)),
             _ => {
@@ -379,8 +441,18 @@ impl Parser {
         let begin = self.index()?;
         self.symbol("..")?;
         let end = self.index()?;
-        let step = if self.accept_word("step") { self.signed_int()? } else { 1 };
-        Ok(Stmt::For { var, begin, end, step, body: self.block()? })
+        let step = if self.accept_word("step") {
+            self.signed_int()?
+        } else {
+            1
+        };
+        Ok(Stmt::For {
+            var,
+            begin,
+            end,
+            step,
+            body: self.block()?,
+        })
     }
 
     /// A buffer and the bracket after it.
@@ -404,17 +476,28 @@ impl Parser {
         match word.as_str() {
             "const" => {
                 let ty = self.ty()?;
-                Ok(Op::Const { value: self.literal()?, ty })
+                Ok(Op::Const {
+                    value: self.literal()?,
+                    ty,
+                })
             }
-            "index" => Ok(Op::Index { expr: self.index()? }),
+            "index" => Ok(Op::Index {
+                expr: self.index()?,
+            }),
             "ramp" => {
                 let lanes = self.lanes()?;
                 self.keyword("from")?;
                 let base = self.index()?;
                 self.keyword("by")?;
-                Ok(Op::Ramp { base, stride: self.index()?, lanes })
+                Ok(Op::Ramp {
+                    base,
+                    stride: self.index()?,
+                    lanes,
+                })
             }
-            "get" => Ok(Op::Get { id: RegId(self.numbered('r', "a register such as `r0`")?) }),
+            "get" => Ok(Op::Get {
+                id: RegId(self.numbered('r', "a register such as `r0`")?),
+            }),
             "load" => self.load(),
             "gather" => {
                 let buf = self.buffer()?;
@@ -431,7 +514,10 @@ impl Parser {
                     _ => Op::Bitcast { value, to },
                 })
             }
-            "splat" => Ok(Op::Splat { value: self.value()?, lanes: self.lanes()? }),
+            "splat" => Ok(Op::Splat {
+                value: self.value()?,
+                lanes: self.lanes()?,
+            }),
             "extract" => {
                 let value = self.value()?;
                 self.symbol("[")?;
@@ -445,10 +531,17 @@ impl Parser {
                 self.symbol(",")?;
                 let a = self.value()?;
                 self.symbol(",")?;
-                Ok(Op::DotBf16 { acc, a, b: self.value()? })
+                Ok(Op::DotBf16 {
+                    acc,
+                    a,
+                    b: self.value()?,
+                })
             }
             name => match Prim::from_name(name) {
-                Some(prim) => Ok(Op::Prim { prim, args: self.values()? }),
+                Some(prim) => Ok(Op::Prim {
+                    prim,
+                    args: self.values()?,
+                }),
                 None => {
                     self.at -= 1;
                     self.expected("an operation")
@@ -461,10 +554,19 @@ impl Parser {
         let lanes = self.lanes()?;
         let buf = self.buffer()?;
         let index = self.index()?;
-        let stride = if self.accept_word("by") { Some(self.index()?) } else { None };
+        let stride = if self.accept_word("by") {
+            Some(self.index()?)
+        } else {
+            None
+        };
         self.symbol("]")?;
         Ok(match stride {
-            Some(stride) => Op::LoadStrided { buf, index, stride, lanes },
+            Some(stride) => Op::LoadStrided {
+                buf,
+                index,
+                stride,
+                lanes,
+            },
             None => Op::Load { buf, index, lanes },
         })
     }
@@ -520,11 +622,11 @@ impl Parser {
 
     fn signed_int(&mut self) -> Parse<i64> {
         let negative = self.accept("-");
-        if let Token::Int(number) = *self.peek() {
-            if let Some(number) = signed(number, negative) {
-                self.at += 1;
-                return Ok(number);
-            }
+        if let Token::Int(number) = *self.peek()
+            && let Some(number) = signed(number, negative)
+        {
+            self.at += 1;
+            return Ok(number);
         }
         self.expected("an integer")
     }
@@ -598,7 +700,11 @@ impl Parser {
 /// The number after a letter: `12` of `p12`.
 fn strip_number(word: &str, letter: char) -> Option<u32> {
     let digits = word.strip_prefix(letter)?;
-    if digits.starts_with(|c: char| c.is_ascii_digit()) { digits.parse().ok() } else { None }
+    if digits.starts_with(|c: char| c.is_ascii_digit()) {
+        digits.parse().ok()
+    } else {
+        None
+    }
 }
 
 fn ty_from_name(word: &str) -> Option<Ty> {

@@ -6,7 +6,10 @@ use std::fmt::Write;
 
 /// The kernel as text.
 pub fn print(kernel: &Kernel) -> String {
-    let mut printer = Printer { text: String::new(), depth: 1 };
+    let mut printer = Printer {
+        text: String::new(),
+        depth: 1,
+    };
     printer.kernel(kernel);
     printer.text
 }
@@ -41,13 +44,23 @@ impl Printer {
         for (at, p) in kernel.params.iter().enumerate() {
             let noalias = if p.noalias { " noalias" } else { "" };
             let (name, ty) = (name(&p.name), Ty::scalar(p.dtype));
-            line!(self, "param p{at}{name}: {ty} {}{noalias}", access_name(p.access));
+            line!(
+                self,
+                "param p{at}{name}: {ty} {}{noalias}",
+                access_name(p.access)
+            );
         }
         if kernel.size_count > 0 {
             line!(self, "sizes {}", kernel.size_count);
         }
         for (at, l) in kernel.locals.iter().enumerate() {
-            line!(self, "local l{at}{}: {}[{}]", name(&l.name), Ty::scalar(l.dtype), l.elements);
+            line!(
+                self,
+                "local l{at}{}: {}[{}]",
+                name(&l.name),
+                Ty::scalar(l.dtype),
+                l.elements
+            );
         }
         line!(self, "tiles {}", kernel.tiles);
         for function in &kernel.functions {
@@ -67,7 +80,12 @@ impl Printer {
         } else {
             format!(" {}", quoted(&function.doc))
         };
-        line!(self, "function {} {}({params}){doc} {{", function.prim, function.ty);
+        line!(
+            self,
+            "function {} {}({params}){doc} {{",
+            function.prim,
+            function.ty
+        );
         self.depth += 1;
         for (id, op) in &function.body {
             line!(self, "%{} = {}", id.0, op_text(op));
@@ -90,11 +108,25 @@ impl Printer {
     fn statement(&mut self, stmt: &Stmt) {
         match stmt {
             Stmt::Let { id, op } => line!(self, "%{} = {}", id.0, op_text(op)),
-            Stmt::For { var, begin, end, step, body } => {
-                let step = if *step == 1 { String::new() } else { format!(" step {step}") };
+            Stmt::For {
+                var,
+                begin,
+                end,
+                step,
+                body,
+            } => {
+                let step = if *step == 1 {
+                    String::new()
+                } else {
+                    format!(" step {step}")
+                };
                 self.section(&format!("for i{} in {begin}..{end}{step} {{", var.0), body);
             }
-            Stmt::If { cond, then, otherwise } => {
+            Stmt::If {
+                cond,
+                then,
+                otherwise,
+            } => {
                 self.section(&format!("if %{} {{", cond.0), then);
                 if !otherwise.is_empty() {
                     // `else` stands on the line of the brace that closes `then`.
@@ -112,7 +144,13 @@ impl Printer {
                 line!(self, "store {}[{index}] = %{}", buffer_name(*buf), value.0);
             }
             Stmt::Scatter { buf, index, value } => {
-                line!(self, "scatter {}[%{}] = %{}", buffer_name(*buf), index.0, value.0);
+                line!(
+                    self,
+                    "scatter {}[%{}] = %{}",
+                    buffer_name(*buf),
+                    index.0,
+                    value.0
+                );
             }
             Stmt::Fail { cond, code } => line!(self, "fail {code} if %{}", cond.0),
             Stmt::Comment(text) if text.chars().any(char::is_control) => {
@@ -127,12 +165,21 @@ fn op_text(op: &Op) -> String {
     match op {
         Op::Const { value, ty } => format!("const {ty} {}", literal_text(*value)),
         Op::Index { expr } => format!("index {expr}"),
-        Op::Ramp { base, stride, lanes } => format!("ramp x{lanes} from {base} by {stride}"),
+        Op::Ramp {
+            base,
+            stride,
+            lanes,
+        } => format!("ramp x{lanes} from {base} by {stride}"),
         Op::Get { id } => format!("get r{}", id.0),
         Op::Load { buf, index, lanes } => {
             format!("load x{lanes} {}[{index}]", buffer_name(*buf))
         }
-        Op::LoadStrided { buf, index, stride, lanes } => {
+        Op::LoadStrided {
+            buf,
+            index,
+            stride,
+            lanes,
+        } => {
             format!("load x{lanes} {}[{index} by {stride}]", buffer_name(*buf))
         }
         Op::Gather { buf, index } => format!("gather {}[%{}]", buffer_name(*buf), index.0),
@@ -186,7 +233,9 @@ fn name(name: &str) -> String {
     let plain_start = |c: char| c.is_ascii_alphabetic() || c == '_';
     match chars.next() {
         None => String::new(),
-        Some(first) if plain_start(first) && chars.all(|c| plain_start(c) || c.is_ascii_digit()) => {
+        Some(first)
+            if plain_start(first) && chars.all(|c| plain_start(c) || c.is_ascii_digit()) =>
+        {
             format!(" {name}")
         }
         Some(_) => format!(" {}", quoted(name)),

@@ -62,10 +62,16 @@ fn every_form_prints_as_it_was_read() {
     assert_eq!(print(&kernel), ALL_FORMS);
     assert_eq!(kernel.doc[1], "a \"quoted\" line\n\u{7}");
     assert_eq!(kernel.params[1].name, "out of line");
-    assert_eq!(kernel.body[2], Stmt::Let {
-        id: ValueId(1),
-        op: Op::Const { value: Literal::Int(i64::MIN), ty: Ty::scalar(Scalar::I64) },
-    });
+    assert_eq!(
+        kernel.body[2],
+        Stmt::Let {
+            id: ValueId(1),
+            op: Op::Const {
+                value: Literal::Int(i64::MIN),
+                ty: Ty::scalar(Scalar::I64)
+            },
+        }
+    );
 }
 
 #[test]
@@ -103,10 +109,18 @@ fn errors_name_the_line_and_what_was_expected() {
         message("kernel k { body { for i1 in 0..+ { } } }"),
         "line 1: expected an index expression, found `+`"
     );
-    assert_eq!(message("kernel \"x\n"), "line 1: a quoted text must end on its line");
-    assert_eq!(message("kernel k { body { } } }"), "line 1: `}` after the kernel");
-    assert_eq!(message("kernel k { tiles 99999999999999999999 }"),
-        "line 1: `99999999999999999999` is no 64-bit number");
+    assert_eq!(
+        message("kernel \"x\n"),
+        "line 1: a quoted text must end on its line"
+    );
+    assert_eq!(
+        message("kernel k { body { } } }"),
+        "line 1: `}` after the kernel"
+    );
+    assert_eq!(
+        message("kernel k { tiles 99999999999999999999 }"),
+        "line 1: `99999999999999999999` is no 64-bit number"
+    );
     assert!(message("kernel § { }").contains("has no meaning here"));
 }
 

@@ -13,7 +13,7 @@
 
 mod types;
 
-pub use types::Types;
+pub use types::{Types, prim_takes};
 
 use crate::index::{Atom, IExpr};
 use crate::kernel::*;
@@ -53,17 +53,39 @@ pub enum VerifyErrorKind {
     NotOverSizes(IExpr),
     Lanes(u32),
     /// A lane number beyond the operand's lanes.
-    LaneOutOfRange { lane: u32, lanes: u32 },
+    LaneOutOfRange {
+        lane: u32,
+        lanes: u32,
+    },
     /// The prim does not take this many operands.
-    Arity { prim: Prim, found: usize },
+    Arity {
+        prim: Prim,
+        found: usize,
+    },
     /// The prim is not defined for the type.
-    PrimType { prim: Prim, scalar: Scalar },
+    PrimType {
+        prim: Prim,
+        scalar: Scalar,
+    },
     /// The operation is not defined for the type.
-    OpType { what: &'static str, ty: Ty },
-    Mismatch { what: &'static str, expected: Ty, found: Ty },
+    OpType {
+        what: &'static str,
+        ty: Ty,
+    },
+    Mismatch {
+        what: &'static str,
+        expected: Ty,
+        found: Ty,
+    },
     /// No definition of a prim that is not basic.
-    MissingFunction { prim: Prim, ty: Ty },
-    FunctionDefinedTwice { prim: Prim, ty: Ty },
+    MissingFunction {
+        prim: Prim,
+        ty: Ty,
+    },
+    FunctionDefinedTwice {
+        prim: Prim,
+        ty: Ty,
+    },
     /// A function for a basic prim, or an operation that functions may not use.
     NotAFunction(Prim),
     NotInFunction(&'static str),
@@ -98,7 +120,11 @@ impl fmt::Display for VerifyErrorKind {
             }
             PrimType { prim, scalar } => write!(f, "{prim} is not defined for {scalar}"),
             OpType { what, ty } => write!(f, "{what} cannot be {ty}"),
-            Mismatch { what, expected, found } => {
+            Mismatch {
+                what,
+                expected,
+                found,
+            } => {
                 write!(f, "{what}: expected {expected}, found {found}")
             }
             MissingFunction { prim, ty } => write!(f, "no function for {prim} on {ty}"),
@@ -131,9 +157,16 @@ pub fn kernel(kernel: &Kernel) -> Result<(), VerifyError> {
 
 /// Verifies the kernel and gives the type of every value and register of `setup` and `body`.
 pub fn types(kernel: &Kernel) -> Result<Types, VerifyError> {
-    check_header(kernel).map_err(|kind| VerifyError { place: "header".into(), kind })?;
+    check_header(kernel).map_err(|kind| VerifyError {
+        place: "header".into(),
+        kind,
+    })?;
     check_functions(kernel)?;
-    let mut verifier = Verifier { kernel, scope: Scope::default(), place: "setup" };
+    let mut verifier = Verifier {
+        kernel,
+        scope: Scope::default(),
+        place: "setup",
+    };
     verifier.statements(&kernel.setup)?;
     verifier.place = "body";
     verifier.scope.enter();
@@ -145,11 +178,16 @@ pub fn types(kernel: &Kernel) -> Result<Types, VerifyError> {
 /// Verifies one function and gives the types of its values.
 pub fn function_types(function: &Function) -> Result<Types, VerifyError> {
     let place = |what: &str| format!("function {} {}: {what}", function.prim, function.ty);
-    let fail = |what: &str, kind| VerifyError { place: place(what), kind };
+    let fail = |what: &str, kind| VerifyError {
+        place: place(what),
+        kind,
+    };
     check_function_head(function).map_err(|kind| fail("head", kind))?;
     let mut scope = Scope::default();
     for id in &function.params {
-        scope.define(*id, function.ty).map_err(|kind| fail("operands", kind))?;
+        scope
+            .define(*id, function.ty)
+            .map_err(|kind| fail("operands", kind))?;
     }
     for (id, op) in &function.body {
         types::function_op(op, &scope)
@@ -166,9 +204,9 @@ pub fn function_types(function: &Function) -> Result<Types, VerifyError> {
 pub fn for_target(kernel: &Kernel, target: &Target) -> Result<(), VerifyError> {
     fn check(op: &Op, target: &Target) -> Check {
         match op {
-            Op::Prim { prim: Prim::Fma, .. } if !target.has_fma => {
-                Err(VerifyErrorKind::NotOnTarget("fused multiply-add"))
-            }
+            Op::Prim {
+                prim: Prim::Fma, ..
+            } if !target.has_fma => Err(VerifyErrorKind::NotOnTarget("fused multiply-add")),
             Op::DotBf16 { .. } if !target.has_bf16 => {
                 Err(VerifyErrorKind::NotOnTarget("bf16 dot product"))
             }
@@ -183,7 +221,9 @@ pub fn for_target(kernel: &Kernel, target: &Target) -> Result<(), VerifyError> {
                     kind,
                 })?,
                 Stmt::For { body, .. } => walk(body, target, place)?,
-                Stmt::If { then, otherwise, .. } => {
+                Stmt::If {
+                    then, otherwise, ..
+                } => {
                     walk(then, target, place)?;
                     walk(otherwise, target, place)?;
                 }
@@ -235,7 +275,10 @@ fn check_over_sizes(expr: &IExpr, size_count: u32) -> Check {
 fn check_functions(kernel: &Kernel) -> Result<(), VerifyError> {
     for (at, function) in kernel.functions.iter().enumerate() {
         let earlier = &kernel.functions[..at];
-        if earlier.iter().any(|f| f.prim == function.prim && f.ty == function.ty) {
+        if earlier
+            .iter()
+            .any(|f| f.prim == function.prim && f.ty == function.ty)
+        {
             return Err(VerifyError {
                 place: "functions".into(),
                 kind: VerifyErrorKind::FunctionDefinedTwice {
@@ -255,7 +298,10 @@ fn check_function_head(function: &Function) -> Check {
         return Err(VerifyErrorKind::NotAFunction(prim));
     }
     if function.params.len() != prim.arity() {
-        return Err(VerifyErrorKind::Arity { prim, found: function.params.len() });
+        return Err(VerifyErrorKind::Arity {
+            prim,
+            found: function.params.len(),
+        });
     }
     types::check_lanes(function.ty.lanes)?;
     types::check_function_type(prim, function.ty.scalar)
@@ -290,7 +336,13 @@ impl Verifier<'_> {
             Stmt::Let { id, op } => types::op(op, self.kernel, &self.scope)
                 .and_then(|ty| self.scope.define(*id, ty))
                 .map_err(self.at(format_args!("%{}", id.0))),
-            Stmt::For { var, begin, end, step, body } => {
+            Stmt::For {
+                var,
+                begin,
+                end,
+                step,
+                body,
+            } => {
                 self.loop_head(*var, begin, end, *step)
                     .map_err(self.at(format_args!("for i{}", var.0)))?;
                 self.scope.vars.push(*var);
@@ -298,8 +350,14 @@ impl Verifier<'_> {
                 self.scope.vars.pop();
                 Ok(())
             }
-            Stmt::If { cond, then, otherwise } => {
-                self.scope.expect(*cond, PREDICATE, "condition").map_err(self.at("if"))?;
+            Stmt::If {
+                cond,
+                then,
+                otherwise,
+            } => {
+                self.scope
+                    .expect(*cond, PREDICATE, "condition")
+                    .map_err(self.at("if"))?;
                 self.block(then)?;
                 self.block(otherwise)
             }
@@ -316,9 +374,9 @@ impl Verifier<'_> {
             Stmt::Store { buf, index, value } => {
                 self.store(*buf, index, *value).map_err(self.at("store"))
             }
-            Stmt::Scatter { buf, index, value } => {
-                self.scatter(*buf, *index, *value).map_err(self.at("scatter"))
-            }
+            Stmt::Scatter { buf, index, value } => self
+                .scatter(*buf, *index, *value)
+                .map_err(self.at("scatter")),
             Stmt::Fail { cond, code } => {
                 let check = if *code == 0 {
                     Err(VerifyErrorKind::ZeroFailCode)
@@ -371,7 +429,10 @@ impl Verifier<'_> {
     }
 }
 
-const PREDICATE: Ty = Ty { scalar: Scalar::Bool, lanes: 1 };
+const PREDICATE: Ty = Ty {
+    scalar: Scalar::Bool,
+    lanes: 1,
+};
 
 #[cfg(test)]
 mod tests;

@@ -84,7 +84,10 @@ fn setup_is_seen_by_body_but_not_the_tile_by_setup() {
     };
     assert_eq!(with("%0 = const f32 1.0"), Ok(()));
     let error = with("%0 = load x1 p0[i0]").unwrap_err();
-    assert_eq!(error.to_string(), "setup: %0: loop variable i0 is not visible here");
+    assert_eq!(
+        error.to_string(),
+        "setup: %0: loop variable i0 is not visible here"
+    );
 }
 
 #[test]
@@ -104,7 +107,10 @@ fn index_expressions_use_what_is_visible() {
     assert_eq!(refusal("%0 = index s1"), UndefinedSize(1));
     assert_eq!(refusal("%0 = index div(i0, s1)"), UndefinedSize(1));
     let float = "%0 = const f32 1.0 %1 = load x1 p0[%0]";
-    assert_eq!(refusal(float), NotAnIndex(ValueId(0), Ty::scalar(DType::F32)));
+    assert_eq!(
+        refusal(float),
+        NotAnIndex(ValueId(0), Ty::scalar(DType::F32))
+    );
     let mut k = kernel_with("");
     k.tiles = IExpr::var(0);
     assert_eq!(kernel(&k).unwrap_err().kind, NotOverSizes(IExpr::var(0)));
@@ -118,7 +124,10 @@ fn loops_hide_no_variable_and_move_forward() {
     let hides = |n| VariableHidesAnother(VarId(n));
     assert_eq!(refusal("for i0 in 0..4 { }"), hides(0));
     assert_eq!(refusal("for i1 in 0..4 { for i1 in 0..4 { } }"), hides(1));
-    assert_eq!(kernel(&kernel_with("for i1 in 0..4 { } for i1 in 0..4 { }")), Ok(()));
+    assert_eq!(
+        kernel(&kernel_with("for i1 in 0..4 { } for i1 in 0..4 { }")),
+        Ok(())
+    );
     assert_eq!(refusal("for i1 in 0..4 step 0 { }"), Step(0));
     assert_eq!(refusal("for i1 in 0..4 step -1 { }"), Step(-1));
 }
@@ -128,7 +137,13 @@ fn prims_take_equal_operands_of_a_type_they_know() {
     let operands = "%0 = const f32x8 1.0 %1 = const f32x4 1.0 %2 = add %0, %1";
     assert!(matches!(refusal(operands), Mismatch { .. }));
     let arity = "%0 = const f32 1.0 %1 = add %0";
-    assert_eq!(refusal(arity), Arity { prim: Prim::Add, found: 1 });
+    assert_eq!(
+        refusal(arity),
+        Arity {
+            prim: Prim::Add,
+            found: 1
+        }
+    );
     let refused = |prim, scalar| PrimType { prim, scalar };
     let half = "%0 = const f32 1.0 %1 = convert %0 to bf16 %2 = neg %1";
     assert_eq!(refusal(half), refused(Prim::Neg, DType::BF16));
@@ -145,9 +160,15 @@ fn prims_take_equal_operands_of_a_type_they_know() {
 #[test]
 fn functions_must_be_there_for_type_and_lanes() {
     let ty = Ty::new(DType::F32, 4);
-    let missing = MissingFunction { prim: Prim::Maximum, ty };
+    let missing = MissingFunction {
+        prim: Prim::Maximum,
+        ty,
+    };
     assert_eq!(refusal("%0 = const f32x4 1.0 %1 = maximum %0, %0"), missing);
-    assert_eq!(kernel(&kernel_with("%0 = const f32x8 1.0 %1 = maximum %0, %0")), Ok(()));
+    assert_eq!(
+        kernel(&kernel_with("%0 = const f32x8 1.0 %1 = maximum %0, %0")),
+        Ok(())
+    );
 }
 
 #[test]
@@ -158,17 +179,29 @@ fn functions_are_straight_lines_of_basic_prims() {
         kernel(&k).unwrap_err().kind
     };
     let two = (ValueId(0), ValueId(1));
-    let call = Op::Prim { prim: Prim::Maximum, args: vec![two.0, two.1] };
+    let call = Op::Prim {
+        prim: Prim::Maximum,
+        args: vec![two.0, two.1],
+    };
     assert_eq!(
         with(&|f| f.body.push((ValueId(9), call.clone()))),
         NotInFunction("another function")
     );
     assert_eq!(with(&|f| f.prim = Prim::Add), NotAFunction(Prim::Add));
-    assert_eq!(with(&|f| f.prim = Prim::Exp), Arity { prim: Prim::Exp, found: 2 });
+    assert_eq!(
+        with(&|f| f.prim = Prim::Exp),
+        Arity {
+            prim: Prim::Exp,
+            found: 2
+        }
+    );
     assert!(matches!(with(&|f| f.result = ValueId(2)), Mismatch { .. }));
     let mut k = kernel_with("");
     k.functions.push(k.functions[0].clone());
-    assert!(matches!(kernel(&k).unwrap_err().kind, FunctionDefinedTwice { .. }));
+    assert!(matches!(
+        kernel(&k).unwrap_err().kind,
+        FunctionDefinedTwice { .. }
+    ));
 }
 
 #[test]
@@ -215,9 +248,26 @@ fn constants_and_bitcasts_keep_to_their_types() {
 }
 
 #[test]
+fn dot_products_have_the_widths_of_the_instruction() {
+    let dot = |n: u32| {
+        format!(
+            "%0 = load x{n} p0[0] %1 = load x{} l0[0] %2 = dotbf16 %0, %1, %1",
+            2 * n
+        )
+    };
+    assert_eq!(kernel(&kernel_with(&dot(16))), Ok(()));
+    for lanes in [1, 2, 32] {
+        assert!(matches!(refusal(&dot(lanes)), OpType { .. }));
+    }
+}
+
+#[test]
 fn checks_and_branches_take_a_scalar_predicate() {
     assert_eq!(refusal("%0 = const bool true fail 0 if %0"), ZeroFailCode);
-    assert!(matches!(refusal("%0 = index 1 fail 1 if %0"), Mismatch { .. }));
+    assert!(matches!(
+        refusal("%0 = index 1 fail 1 if %0"),
+        Mismatch { .. }
+    ));
     assert!(matches!(
         refusal("%0 = const boolx4 true if %0 { }"),
         Mismatch { .. }
@@ -230,7 +280,10 @@ fn a_target_without_the_instruction_refuses() {
     assert_eq!(kernel(&k), Ok(()));
     assert_eq!(for_target(&k, &Target::of(Isa::Avx2)), Ok(()));
     let error = for_target(&k, &Target::of(Isa::Sse42)).unwrap_err();
-    assert_eq!(error.to_string(), "body: %1: the target has no fused multiply-add");
+    assert_eq!(
+        error.to_string(),
+        "body: %1: the target has no fused multiply-add"
+    );
     let dot = "for i1 in 0..1 { %0 = load x8 l0[0] %1 = load x4 p0[0] %2 = dotbf16 %1, %0, %0 }";
     assert!(for_target(&kernel_with(dot), &Target::of(Isa::Avx512)).is_err());
 }

@@ -142,7 +142,11 @@ impl Scope {
         if found == expected {
             Ok(())
         } else {
-            Err(VerifyErrorKind::Mismatch { what, expected, found })
+            Err(VerifyErrorKind::Mismatch {
+                what,
+                expected,
+                found,
+            })
         }
     }
 }
@@ -196,7 +200,11 @@ pub(super) fn op(op: &Op, kernel: &Kernel, scope: &Scope) -> Check<Ty> {
             check_index(expr, kernel, scope)?;
             Ok(Ty::scalar(Scalar::I64))
         }
-        Op::Ramp { base, stride, lanes } => {
+        Op::Ramp {
+            base,
+            stride,
+            lanes,
+        } => {
             check_lanes(*lanes)?;
             check_index(base, kernel, scope)?;
             check_index(stride, kernel, scope)?;
@@ -208,7 +216,12 @@ pub(super) fn op(op: &Op, kernel: &Kernel, scope: &Scope) -> Check<Ty> {
             check_index(index, kernel, scope)?;
             Ok(Ty::new(element(kernel, *buf)?, *lanes))
         }
-        Op::LoadStrided { buf, index, stride, lanes } => {
+        Op::LoadStrided {
+            buf,
+            index,
+            stride,
+            lanes,
+        } => {
             check_lanes(*lanes)?;
             check_index(index, kernel, scope)?;
             check_index(stride, kernel, scope)?;
@@ -226,15 +239,24 @@ pub(super) fn op(op: &Op, kernel: &Kernel, scope: &Scope) -> Check<Ty> {
                 None => ty,
             };
             if !prim.is_basic() && kernel.function(*prim, operand).is_none() {
-                return Err(VerifyErrorKind::MissingFunction { prim: *prim, ty: operand });
+                return Err(VerifyErrorKind::MissingFunction {
+                    prim: *prim,
+                    ty: operand,
+                });
             }
             Ok(ty)
         }
         Op::DotBf16 { acc, a, b } => {
             let ty = scope.value(*acc)?;
             scope.expect(*acc, ty.with(Scalar::F32), "accumulator")?;
-            let pairs = Ty::new(Scalar::BF16, ty.lanes.saturating_mul(2));
-            check_lanes(pairs.lanes)?;
+            // The instruction's three widths.
+            if !matches!(ty.lanes, 4 | 8 | 16) {
+                return Err(VerifyErrorKind::OpType {
+                    what: "the accumulator of a bf16 dot product",
+                    ty,
+                });
+            }
+            let pairs = Ty::new(Scalar::BF16, 2 * ty.lanes);
             scope.expect(*a, pairs, "first factor")?;
             scope.expect(*b, pairs, "second factor")?;
             Ok(ty)
@@ -266,7 +288,10 @@ fn pure_op(op: &Op, scope: &Scope) -> Check<Ty> {
         Op::Const { ty, .. } => {
             check_lanes(ty.lanes)?;
             if ty.scalar.is_half() || !ty.scalar.is_native() {
-                return Err(VerifyErrorKind::OpType { what: "a constant", ty: *ty });
+                return Err(VerifyErrorKind::OpType {
+                    what: "a constant",
+                    ty: *ty,
+                });
             }
             Ok(*ty)
         }
@@ -280,7 +305,10 @@ fn pure_op(op: &Op, scope: &Scope) -> Check<Ty> {
             let (from, to) = (ty, native(ty.with(*to))?);
             for side in [from, to] {
                 if side.scalar == Scalar::Bool {
-                    return Err(VerifyErrorKind::OpType { what: "a bitcast", ty: side });
+                    return Err(VerifyErrorKind::OpType {
+                        what: "a bitcast",
+                        ty: side,
+                    });
                 }
             }
             if from.scalar.size() != to.scalar.size() {
@@ -329,7 +357,10 @@ fn native(ty: Ty) -> Check<Ty> {
     if ty.scalar.is_native() {
         Ok(ty)
     } else {
-        Err(VerifyErrorKind::OpType { what: "a conversion", ty })
+        Err(VerifyErrorKind::OpType {
+            what: "a conversion",
+            ty,
+        })
     }
 }
 
@@ -343,7 +374,10 @@ fn check_lane(lane: u32, lanes: u32) -> Check {
 
 fn prim_type(prim: Prim, args: &[ValueId], scope: &Scope) -> Check<Ty> {
     if args.len() != prim.arity() {
-        return Err(VerifyErrorKind::Arity { prim, found: args.len() });
+        return Err(VerifyErrorKind::Arity {
+            prim,
+            found: args.len(),
+        });
     }
     let first = scope.value(args[0])?;
     if prim == Prim::Select {
@@ -362,7 +396,21 @@ fn prim_type(prim: Prim, args: &[ValueId], scope: &Scope) -> Check<Ty> {
         return Ok(first);
     }
     check_prim_type(prim, first.scalar)?;
-    Ok(if prim.is_comparison() { first.with(Scalar::Bool) } else { first })
+    Ok(if prim.is_comparison() {
+        first.with(Scalar::Bool)
+    } else {
+        first
+    })
+}
+
+/// May the prim, basic or function, be applied to operands of this type?
+pub fn prim_takes(prim: Prim, scalar: Scalar) -> bool {
+    let check = if prim.is_basic() {
+        check_prim_type
+    } else {
+        check_function_type
+    };
+    check(prim, scalar).is_ok()
 }
 
 /// Which scalar types a basic prim takes.
@@ -378,14 +426,21 @@ fn check_prim_type(prim: Prim, scalar: Scalar) -> Check {
         Eq | Ne | Lt | Le | Gt | Ge | Select => float || int || bool,
         _ => false,
     };
-    if legal { Ok(()) } else { Err(VerifyErrorKind::PrimType { prim, scalar }) }
+    if legal {
+        Ok(())
+    } else {
+        Err(VerifyErrorKind::PrimType { prim, scalar })
+    }
 }
 
 /// Which scalar types a function may be defined for.
 pub(super) fn check_function_type(prim: Prim, scalar: Scalar) -> Check {
     use Prim::*;
     let float = matches!(scalar, Scalar::F32 | Scalar::F64);
-    let also_integers = matches!(prim, Minimum | Maximum | Remainder | FloorDivide | Sign | Pow);
+    let also_integers = matches!(
+        prim,
+        Minimum | Maximum | Remainder | FloorDivide | Sign | Pow
+    );
     if float || (also_integers && scalar.is_int()) {
         Ok(())
     } else {

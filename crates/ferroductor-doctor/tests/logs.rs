@@ -1,0 +1,273 @@
+//! Every kind against captured and real logs, every near miss, and the same
+//! logs as people paste them: coloured, prefixed, cut, interleaved, re-encoded.
+
+use ferroductor_doctor::diagnosis::{Outcome, Report, Role};
+use ferroductor_doctor::explain::{self, Options};
+use ferroductor_doctor::i18n::Language;
+use ferroductor_doctor::kind::Kind;
+use ferroductor_doctor::rules::Confidence;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/logs")
+}
+
+fn logs(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found: Vec<(String, Vec<u8>)> = fs::read_dir(dir)
+        .expect("the folder of logs")
+        .filter_map(|e| e.ok().map(|e| e.path()))
+        .filter(|p| p.extension().is_some_and(|e| e == "log"))
+        .map(|p| {
+            (
+                p.file_stem()
+                    .expect("a name")
+                    .to_string_lossy()
+                    .into_owned(),
+                fs::read(&p).expect("a log"),
+            )
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// The kind a log's name says: `02-python-h-inductor-cpp__reference`.
+fn expected(name: &str) -> Kind {
+    let slug = name
+        .split("__")
+        .next()
+        .and_then(|s| s.split_once('-'))
+        .expect("number and slug")
+        .1;
+    Kind::from_slug(slug).unwrap_or_else(|| panic!("{name} names no kind"))
+}
+
+fn explain_bytes(bytes: &[u8], language: Language) -> Report {
+    let options = Options {
+        language,
+        system: None,
+        machine: None,
+    };
+    explain::explain(bytes, &options).expect("reading from memory")
+}
+
+fn root(report: &Report) -> Option<Kind> {
+    report
+        .findings
+        .first()
+        .filter(|f| f.role == Role::Root)
+        .map(|f| f.id)
+}
+
+#[test]
+fn every_log_is_explained_by_its_kind() {
+    for (name, bytes) in logs(&folder()) {
+        let report = explain_bytes(&bytes, Language::English);
+        assert_eq!(root(&report), Some(expected(&name)), "{name}");
+        assert_eq!(report.outcome, Outcome::Findings, "{name}");
+        let finding = &report.findings[0];
+        assert!(
+            !finding.evidence.is_empty() && finding.evidence[0].line.is_some(),
+            "{name}"
+        );
+        assert!(
+            !finding.fixes.is_empty() && !finding.verify.is_empty(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn every_kind_has_a_log() {
+    let seen: BTreeSet<Kind> = logs(&folder())
+        .iter()
+        .map(|(name, _)| expected(name))
+        .collect();
+    let missing: Vec<_> = Kind::ALL.iter().filter(|k| !seen.contains(k)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn near_misses_are_not_diagnosed() {
+    for (name, bytes) in logs(&folder().join("negative")) {
+        let report = explain_bytes(&bytes, Language::English);
+        let sure: Vec<_> = report
+            .findings
+            .iter()
+            .filter(|f| f.confidence > Confidence::Low)
+            .map(|f| f.id)
+            .collect();
+        assert!(sure.is_empty(), "{name}: {sure:?}");
+        assert_eq!(report.outcome, Outcome::CouldNotTell, "{name}");
+    }
+}
+
+type Variant = fn(&str) -> Vec<u8>;
+
+const VARIANTS: &[(&str, Variant)] = &[
+    ("coloured", |t| {
+        t.lines()
+            .map(|l| format!("\u{1b}[1;31m{l}\u{1b}[0m\n"))
+            .collect::<String>()
+            .into_bytes()
+    }),
+    ("windows line ends", |t| {
+        t.replace('\n', "\r\n").into_bytes()
+    }),
+    ("utf-16", |t| {
+        t.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }),
+    ("timestamps", |t| {
+        t.lines()
+            .map(|l| format!("2026-11-20T08:46:01.123456Z {l}\n"))
+            .collect::<String>()
+            .into_bytes()
+    }),
+    ("rank prefix", |t| {
+        t.lines()
+            .map(|l| format!("[rank0]: {l}\n"))
+            .collect::<String>()
+            .into_bytes()
+    }),
+    ("docker build", |t| {
+        t.lines()
+            .map(|l| format!("#12 34.56 {l}\n"))
+            .collect::<String>()
+            .into_bytes()
+    }),
+    ("log level", |t| {
+        t.lines()
+            .map(|l| format!("ERROR 04-22 21:41:28 [worker_base.py:598] {l}\n"))
+            .collect::<String>()
+            .into_bytes()
+    }),
+    ("quoted", |t| {
+        t.lines()
+            .map(|l| format!("> {l}\n"))
+            .collect::<String>()
+            .into_bytes()
+    }),
+    ("in the middle", |t| {
+        format!(
+            "{}{t}{}",
+            "epoch 1 loss 0.5\n".repeat(300),
+            "cleaning up\n".repeat(300)
+        )
+        .into_bytes()
+    }),
+    ("interleaved", |t| {
+        t.lines()
+            .map(|l| format!("{l}\n[INFO] step finished in 0.1 s\n"))
+            .collect::<String>()
+            .into_bytes()
+    }),
+    ("latin-1 bytes", |t| {
+        [t.as_bytes(), b"\xe9\xff broken bytes\n"].concat()
+    }),
+    ("twice", |t| format!("{t}\n{t}").into_bytes()),
+    ("python repr", |t| {
+        format!("RuntimeError({:?})\n", t).into_bytes()
+    }),
+    ("without head", |t| {
+        let lines: Vec<&str> = t.lines().collect();
+        lines[lines.len() / 5..].join("\n").into_bytes()
+    }),
+];
+
+#[test]
+fn mess_does_not_change_the_diagnosis() {
+    let mut wrong = Vec::new();
+    let mut total = 0;
+    for (name, bytes) in logs(&folder()) {
+        let text = String::from_utf8_lossy(&bytes);
+        for (variant, change) in VARIANTS {
+            total += 1;
+            let report = explain_bytes(&change(&text), Language::English);
+            if root(&report) != Some(expected(&name)) {
+                wrong.push(format!("{name}, {variant}: {:?}", root(&report)));
+            }
+        }
+    }
+    println!(
+        "{} of {total} variants wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    let allowed = total / 100;
+    assert!(
+        wrong.len() <= allowed,
+        "{} of {total}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+/// Cut anywhere, a log may lose its cause, but must not be given another.
+#[test]
+fn a_cut_log_is_never_given_a_wrong_cause() {
+    let mut wrong = Vec::new();
+    for (name, bytes) in logs(&folder()) {
+        for part in 1..12 {
+            let end = bytes.len() * part / 12;
+            for piece in [&bytes[..end], &bytes[end..]] {
+                let report = explain_bytes(piece, Language::English);
+                let sure = report
+                    .findings
+                    .iter()
+                    .find(|f| f.confidence == Confidence::High && f.role == Role::Root);
+                if let Some(finding) =
+                    sure.filter(|f| f.id != expected(&name) && !related(f.id, expected(&name)))
+                {
+                    wrong.push(format!("{name}, {part}/12: {}", finding.id.slug()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Kinds that a missing part of the log cannot tell apart, and whose repair is the same.
+fn related(found: Kind, truth: Kind) -> bool {
+    use Kind::*;
+    let groups: [&[Kind]; 5] = [
+        &[PythonHTriton, PythonHInductorCpp, PythonHCppExtension],
+        &[OmpHLinux, OmpMacos],
+        &[CannotFindLcuda, CondaCompilerClash],
+        &[PathWithSpaces, CannotFindLtorch],
+        &[GlibcTooOld, CondaCompilerClash],
+    ];
+    groups
+        .iter()
+        .any(|g| g.contains(&found) && g.contains(&truth))
+}
+
+#[test]
+fn a_log_with_several_failures_shows_them_in_order_of_dependency() {
+    let text = "KeyError: 'getpwuid(): uid not found: 12345'\n  File \"/v/torch/_inductor/runtime/cache_dir_utils.py\", line 2\n\
+                OSError: [Errno 30] Read-only file system: '/.triton/cache'\n\
+                RuntimeError: Failed to find C compiler. Please specify via CC environment variable.\n\
+                /v/lib/python3.11/site-packages/triton/backends/nvidia/driver.c:9:10: fatal error: Python.h: No such file or directory\n";
+    let report = explain_bytes(text.as_bytes(), Language::English);
+    let kinds: Vec<Kind> = report.findings.iter().map(|f| f.id).collect();
+    assert_eq!(
+        kinds,
+        [
+            Kind::UidWithoutPasswdEntry,
+            Kind::ReadOnlyFilesystem,
+            Kind::NoCCompilerTriton,
+            Kind::PythonHTriton
+        ]
+    );
+}
+
+#[test]
+fn a_consequence_is_not_a_root() {
+    let text = "c++: fatal error: Killed signal terminated program cc1plus\n\
+                RuntimeError: A compilation subprocess exited unexpectedly. This is likely due to a crash.\n";
+    let report = explain_bytes(text.as_bytes(), Language::English);
+    assert_eq!(root(&report), Some(Kind::CompilerKilledOom));
+    assert_eq!(report.findings[1].role, Role::Consequence);
+    assert_eq!(report.findings[1].caused_by, [Kind::CompilerKilledOom]);
+}

@@ -1,0 +1,125 @@
+"""The toolchain doctor from Python: explain an exception where it is caught.
+
+What must hold: no diagnosis is made here; the text of an exception goes to the
+extension module, and what comes back is shown. A failure of this module never
+hides the exception that was being explained.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from types import TracebackType
+from typing import Any, Callable, Optional, TextIO
+
+__all__ = ["Diagnosis", "diagnose", "install_hook", "main", "uninstall_hook"]
+
+_Hook = Callable[[type[BaseException], BaseException, Optional[TracebackType]], Any]
+
+_previous_hook: Optional[_Hook] = None
+
+
+class Diagnosis(str):
+    """The explanation of an exception; prints itself, also in a notebook."""
+
+    def _repr_markdown_(self) -> str:
+        return f"```text\n{self}\n```"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _text_of(exc: BaseException) -> str:
+    """The traceback with all causes, and what failed processes printed."""
+    parts = ["".join(traceback.format_exception(type(exc), exc, exc.__traceback__))]
+    seen: set[int] = set()
+    current: Optional[BaseException] = exc
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        for name in ("cmd", "output", "stdout", "stderr"):
+            value = getattr(current, name, None)
+            if isinstance(value, bytes):
+                value = value.decode(errors="replace")
+            elif isinstance(value, (list, tuple)):
+                value = " ".join(str(word) for word in value)
+            if isinstance(value, str) and value and value not in parts[0]:
+                parts.append(value)
+        current = current.__cause__ or current.__context__
+    return "\n".join(parts)
+
+
+def diagnose(exc: BaseException, *, lang: str = "", format: str = "human") -> Diagnosis:
+    """Explains a toolchain error raised by Inductor, Triton, a C++ extension or
+    Ferroductor's C++ path.
+
+    ``lang`` is ``en``, ``fr``, ``es`` or ``zh-CN``; by default that of the
+    locale. ``format`` is ``human``, ``json``, ``markdown`` or ``github``.
+    """
+    from ferroductor import _ferroductor
+
+    return Diagnosis(_ferroductor.doctor_explain(_text_of(exc), lang, format))
+
+
+def _is_toolchain_error(exc: BaseException) -> bool:
+    """Whether an exception, or one of its causes, comes from a compilation."""
+    names = {
+        "BackendCompilerFailed",
+        "CalledProcessError",
+        "CppCompileError",
+        "CUDACompileError",
+        "InductorError",
+        "InvalidCxxCompiler",
+        "TritonMissing",
+    }
+    seen: set[int] = set()
+    current: Optional[BaseException] = exc
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        if any(base.__name__ in names for base in type(current).__mro__):
+            return True
+        places = [frame.filename.replace("\\", "/") for frame in traceback.extract_tb(current.__traceback__)]
+        parts = ("torch/_inductor/", "/triton/", "torch/utils/cpp_extension.py", "/ferroductor/")
+        if any(part in place for place in places[-6:] for part in parts):
+            return True
+        current = current.__cause__ or current.__context__
+    return False
+
+
+def install_hook(*, lang: str = "", stream: Optional[TextIO] = None) -> None:
+    """Shows the diagnosis after the traceback of an uncaught toolchain error.
+
+    Opt-in, and reversible with :func:`uninstall_hook`. The traceback itself is
+    printed by the hook that was there before.
+    """
+    global _previous_hook
+    if _previous_hook is not None:
+        return
+    previous = sys.excepthook
+
+    def hook(kind: type[BaseException], exc: BaseException, trace: Optional[TracebackType]) -> None:
+        previous(kind, exc, trace)
+        target = stream if stream is not None else sys.stderr
+        try:
+            if _is_toolchain_error(exc):
+                print(f"\n{diagnose(exc, lang=lang)}", file=target)
+        except Exception as failure:  # the original error is what matters
+            print(f"ferroductor: no diagnosis ({failure})", file=target)
+
+    _previous_hook = previous
+    sys.excepthook = hook
+
+
+def uninstall_hook() -> None:
+    """Puts back the hook that was there before :func:`install_hook`."""
+    global _previous_hook
+    if _previous_hook is not None:
+        sys.excepthook = _previous_hook
+        _previous_hook = None
+
+
+def main(argv: Optional[list[str]] = None) -> int:
+    """``python -m ferroductor doctor`` and ``explain``: the exit code."""
+    from ferroductor import _ferroductor
+
+    arguments = sys.argv[1:] if argv is None else argv
+    return int(_ferroductor.doctor_main(["ferroductor", *arguments]))
