@@ -121,10 +121,15 @@ impl<Id: Copy + PartialEq> Scanner<Id> {
             }
         }
         candidates.sort_unstable();
-        candidates
-            .into_iter()
-            .filter_map(|row| self.rows[row].apply(line))
-            .collect()
+        let mut found: Vec<PatternMatch<Id>> = Vec::new();
+        for row in candidates {
+            // Rows for cut and localised forms may match the same words again.
+            let known = found.iter().any(|m| m.id == self.rows[row].id);
+            if let Some(matched) = self.rows[row].apply(line).filter(|_| !known) {
+                found.push(matched);
+            }
+        }
+        found
     }
 }
 

@@ -25,6 +25,8 @@ enum Opening {
     },
     Then {
         cond: ValueId,
+        /// The load floor outside.
+        floor: usize,
     },
 }
 
@@ -343,9 +345,13 @@ impl<'a> Emitter<'a> {
         IExpr::var(var.0)
     }
 
+    /// Opens a block that runs where the predicate holds. Loads stay inside: outside the condition
+    /// their index may point anywhere.
     pub fn open_if(&mut self, cond: ValueId) {
-        self.openings.push(Opening::Then { cond });
+        let floor = self.load_floor;
+        self.openings.push(Opening::Then { cond, floor });
         self.scopes.push(self.empty());
+        self.load_floor = self.depth();
     }
 
     /// Closes the innermost loop or condition.
@@ -354,7 +360,7 @@ impl<'a> Emitter<'a> {
             return;
         };
         let body = scope.block;
-        self.statement(match opening {
+        let statement = match opening {
             Opening::For {
                 var,
                 begin,
@@ -367,21 +373,16 @@ impl<'a> Emitter<'a> {
                 step,
                 body,
             },
-            Opening::Then { cond } => Stmt::If {
-                cond,
-                then: body,
-                otherwise: Vec::new(),
-            },
-        });
-    }
-
-    /// Keeps loads at or inside a block from now on; returns what to restore.
-    pub fn raise_load_floor(&mut self, floor: usize) -> usize {
-        std::mem::replace(&mut self.load_floor, floor)
-    }
-
-    pub fn restore_load_floor(&mut self, before: usize) {
-        self.load_floor = before;
+            Opening::Then { cond, floor } => {
+                self.load_floor = floor;
+                Stmt::If {
+                    cond,
+                    then: body,
+                    otherwise: Vec::new(),
+                }
+            }
+        };
+        self.statement(statement);
     }
 
     /// Fails the call where a scalar predicate holds, tested in the block where it is computed.

@@ -412,26 +412,12 @@ impl<'a> Evaluator<'a> {
         let other = self.emitter.widen(other, lanes);
         let register = self.emitter.register(other);
         self.open_if(cond);
-        // Nothing of the guarded value may be computed outside the condition.
-        let before = self.memo.len();
-        let floor = self.emitter.depth();
-        let inner = {
-            let value = value.clone();
-            self.confined(floor, |this| this.eval(&value))
-        };
-        debug_assert_eq!(before, self.memo.len());
+        let inner = self.eval(value);
         let inner = inner?;
         let inner = self.emitter.widen(inner, lanes);
         self.emitter.set(register, inner);
         self.close();
         Ok(self.emitter.get(register))
-    }
-
-    fn confined<T>(&mut self, floor: usize, f: impl FnOnce(&mut Self) -> T) -> T {
-        let before = self.emitter.raise_load_floor(floor);
-        let result = f(self);
-        self.emitter.restore_load_floor(before);
-        result
     }
 
     fn check(&mut self, value: &E, bound: &IExpr, error: u32) -> Result<ValueId> {

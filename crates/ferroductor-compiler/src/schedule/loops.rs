@@ -12,7 +12,7 @@ use crate::error::CompileError;
 use crate::fuse::GroupKind;
 use crate::graph::{E, Expr, Graph, TensorId, visit};
 use ferroductor_ir::kernel::*;
-use ferroductor_ir::{Atom, IExpr};
+use ferroductor_ir::IExpr;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 type Result<T> = std::result::Result<T, CompileError>;

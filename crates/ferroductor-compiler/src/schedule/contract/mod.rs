@@ -6,6 +6,12 @@
 //! product is accumulated in registers over all of `k`, put into a small tile buffer, and the
 //! fused pointwise pieces run over that buffer. Columns and rows beyond the matrix are computed
 //! from repeated elements and never stored.
+//!
+//! In bf16, where the CPU multiplies pairs, `k` advances two at a time and both packed operands keep
+//! pairs together: a *step* is one such advance.
+
+mod columns;
+mod rows;
 
 use super::eval::{Evaluator, Home, Vector};
 use super::loops::Tiling;
@@ -43,9 +49,11 @@ struct Product<'a, 'b> {
     n: Dimension,
     k: Dimension,
     mr: i64,
-    /// Vectors per row of the register tile, and lanes of one.
+    /// Vectors per row of the register tile, and (f32) lanes of one.
     vectors: i64,
     lanes: i64,
+    /// Elements of `k` in a step: 2 with pair products, else 1.
+    pair: i64,
 }
 
 /// Register tiles by instruction set: rows and vectors, all using nearly every register.
@@ -93,9 +101,11 @@ pub fn emit<'a, 'b>(
         mr: 1,
         vectors: 1,
         lanes: i64::from(eval.emitter.target.lanes(DType::F32)),
+        pair: 1,
         eval,
     };
     product.choose_shape();
+    product.pair = product.choose_pair();
     product.emit()
 }
 
@@ -165,6 +175,29 @@ impl Product<'_, '_> {
         self.vectors = best.1;
     }
 
+    /// Pair products need bf16 on both sides, the instruction, and an even `k`.
+    fn choose_pair(&self) -> i64 {
+        let bf16 = |load: &Load| self.graph.tensor(load.tensor).dtype == DType::BF16;
+        let even = self.k.extent.as_const().is_some_and(|k| k > 0 && k % 2 == 0);
+        let whole = self.k.axes.len() == 1;
+        let usable = self.eval.emitter.target.has_bf16 && self.lanes == 16;
+        if usable && even && whole && bf16(&self.a) && bf16(&self.b) {
+            2
+        } else {
+            1
+        }
+    }
+
+    /// The type operands are packed in.
+    fn packed_type(&self) -> DType {
+        if self.pair == 2 { DType::BF16 } else { DType::F32 }
+    }
+
+    /// Number of steps through `k`.
+    fn steps(&self, depth: &IExpr) -> IExpr {
+        depth.floor_div(&IExpr::constant(self.pair))
+    }
+
     /// Sets the axes of a dimension to a linear position in kernel terms.
     fn set(&mut self, which: &Dimension, at: &IExpr) {
         let mut rest = at.clone();
@@ -194,7 +227,8 @@ impl Product<'_, '_> {
         let panels = columns.ceil_div(nr);
 
         let panel_elements = &depth * &IExpr::constant(nr);
-        let pack = self.eval.emitter.local(DType::F32, panel_elements, "panel");
+        let packed_type = self.packed_type();
+        let pack = self.eval.emitter.local(packed_type, panel_elements, "panel");
         let tile = self
             .eval
             .emitter
@@ -250,7 +284,7 @@ impl Product<'_, '_> {
         }
     }
 
-    /// Element of an operand at the present axes, in `f32`.
+    /// Elements of an operand at the present axes, in the type they are packed in.
     fn operand(&mut self, load: &Load, lanes: u32) -> Result<ValueId> {
         let buf = self
             .eval
@@ -260,163 +294,7 @@ impl Product<'_, '_> {
             .ok_or_else(|| CompileError::internal("schedule", "an operand has no buffer"))?;
         let index = self.eval.place(&load.index[0]);
         let value = self.eval.emitter.push(Op::Load { buf, index, lanes });
-        Ok(self.eval.emitter.convert(value, DType::F32))
-    }
-
-    /// Fills `pack[k][j]` with columns `n0 + j` of the second operand.
-    fn pack_panel(&mut self, pack: Buf, n0: &IExpr, columns: &IExpr, depth: &IExpr) -> Result<()> {
-        let load = self.b.clone();
-        let along_n = self.n.stride(self.prepared, &load.index[0]);
-        let along_k = self.k.stride(self.prepared, &load.index[0]);
-        let nr = self.nr();
-        if along_k.is_some_and(|s| s.is_one()) && self.k.axes.len() == 1 {
-            return self.pack_transposed(pack, n0, columns, depth);
-        }
-        if along_n.is_some_and(|s| s.is_one()) {
-            let ragged = columns.as_const().is_none_or(|c| c % nr != 0);
-            if !ragged {
-                return self.pack_rows(pack, n0, depth);
-            }
-            let beyond = self.eval.emitter.push(Op::Index {
-                expr: n0 + &IExpr::constant(nr),
-            });
-            let limit = self.eval.emitter.push(Op::Index {
-                expr: columns.clone(),
-            });
-            let full = self.eval.emitter.prim(Prim::Le, &[beyond, limit])?;
-            let partial = self.eval.emitter.prim(Prim::Not, &[full])?;
-            self.eval.open_if(full);
-            self.pack_rows(pack, n0, depth)?;
-            self.eval.close();
-            self.eval.open_if(partial);
-            self.pack_singly(pack, n0, columns, depth)?;
-            self.eval.close();
-            return Ok(());
-        }
-        self.pack_singly(pack, n0, columns, depth)
-    }
-
-    fn pack_rows(&mut self, pack: Buf, n0: &IExpr, depth: &IExpr) -> Result<()> {
-        let (n, k, load) = (self.n.clone(), self.k.clone(), self.b.clone());
-        let at = self.eval.open_for(IExpr::zero(), depth.clone(), 1);
-        self.set(&k, &at);
-        for v in 0..self.vectors {
-            let j = IExpr::constant(v * self.lanes);
-            self.set(&n, &(n0 + &j));
-            let value = self.operand(&load, self.lanes as u32)?;
-            let index = &(&at * &IExpr::constant(self.nr())) + &j;
-            self.eval.emitter.store(pack, index, value);
-        }
-        self.eval.close();
-        Ok(())
-    }
-
-    fn pack_singly(
-        &mut self,
-        pack: Buf,
-        n0: &IExpr,
-        columns: &IExpr,
-        depth: &IExpr,
-    ) -> Result<()> {
-        let (n, k, load) = (self.n.clone(), self.k.clone(), self.b.clone());
-        let nr = self.nr();
-        let at = self.eval.open_for(IExpr::zero(), depth.clone(), 1);
-        self.set(&k, &at);
-        let j = self
-            .eval
-            .open_for(IExpr::zero(), IExpr::constant(nr), 1);
-        let position = self.clamped(n0 + &j, columns, nr);
-        let position = self.eval.emitter.index_value(&position);
-        self.set(&n, &position);
-        let value = self.operand(&load, 1)?;
-        let index = &(&at * &IExpr::constant(nr)) + &j;
-        self.eval.emitter.store(pack, index, value);
-        self.eval.close();
-        self.eval.close();
-        Ok(())
-    }
-
-    /// The operand is contiguous along `k`: squares of `lanes` by `lanes` are turned in registers.
-    fn pack_transposed(
-        &mut self,
-        pack: Buf,
-        n0: &IExpr,
-        columns: &IExpr,
-        depth: &IExpr,
-    ) -> Result<()> {
-        let (n, k, load) = (self.n.clone(), self.k.clone(), self.b.clone());
-        let (lanes, nr) = (self.lanes, self.nr());
-        let whole = &depth.floor_div(&IExpr::constant(lanes)) * &IExpr::constant(lanes);
-        for v in 0..self.vectors {
-            let base = n0 + &IExpr::constant(v * lanes);
-            let at = self.eval.open_for(IExpr::zero(), whole.clone(), lanes);
-            self.set(&k, &at);
-            let mut rows = Vec::new();
-            for r in 0..lanes {
-                let position = self.clamped(&base + &IExpr::constant(r), columns, nr);
-                let position = self.eval.emitter.index_value(&position);
-                self.set(&n, &position);
-                rows.push(self.operand(&load, lanes as u32)?);
-            }
-            self.transpose(&mut rows);
-            for (c, row) in rows.into_iter().enumerate() {
-                let index = &(&(&at + &IExpr::constant(c as i64)) * &IExpr::constant(nr))
-                    + &IExpr::constant(v * lanes);
-                self.eval.emitter.store(pack, index, row);
-            }
-            self.eval.close();
-        }
-        if whole == *depth {
-            return Ok(());
-        }
-        let at = self.eval.open_for(whole, depth.clone(), 1);
-        self.set(&k, &at);
-        let j = self
-            .eval
-            .open_for(IExpr::zero(), IExpr::constant(nr), 1);
-        let position = self.clamped(n0 + &j, columns, nr);
-        let position = self.eval.emitter.index_value(&position);
-        self.set(&n, &position);
-        let value = self.operand(&load, 1)?;
-        let index = &(&at * &IExpr::constant(nr)) + &j;
-        self.eval.emitter.store(pack, index, value);
-        self.eval.close();
-        self.eval.close();
-        Ok(())
-    }
-
-    /// Turns a square of vectors by swapping ever smaller blocks.
-    fn transpose(&mut self, rows: &mut [ValueId]) {
-        let size = rows.len();
-        let mut d = size / 2;
-        while d > 0 {
-            for i in (0..size).filter(|i| i & d == 0) {
-                let (a, b) = (rows[i], rows[i | d]);
-                let pick = |from: usize| -> Vec<u32> {
-                    (0..size)
-                        .map(|lane| {
-                            let source = if lane & d == 0 {
-                                lane + from
-                            } else {
-                                size + lane - (d - from)
-                            };
-                            source as u32
-                        })
-                        .collect()
-                };
-                rows[i] = self.eval.emitter.push(Op::Shuffle {
-                    a,
-                    b,
-                    lanes: pick(0),
-                });
-                rows[i | d] = self.eval.emitter.push(Op::Shuffle {
-                    a,
-                    b,
-                    lanes: pick(d),
-                });
-            }
-            d /= 2;
-        }
+        Ok(self.eval.emitter.convert(value, self.packed_type()))
     }
 
     /// The register tile: `mr` rows from `row` on, all of `k`, into the tile buffer.
@@ -430,6 +308,7 @@ impl Product<'_, '_> {
     ) -> Result<()> {
         let (mr, nr, lanes) = (self.mr, self.nr(), self.lanes as u32);
         let source = self.first_operand(row, rows, depth)?;
+        let depth = &self.steps(depth);
         // Partial sums over runs of `k` keep the rounding error near that of blocked libraries.
         let run = IExpr::constant(DEPTH_RUN);
         let single = depth.as_const().is_some_and(|d| d <= DEPTH_RUN);
@@ -455,23 +334,36 @@ impl Product<'_, '_> {
         let at = self.eval.open_for(start, end, 1);
         let mut columns = Vec::new();
         for v in 0..self.vectors {
+            let column = &(&at * &IExpr::constant(nr)) + &IExpr::constant(v * self.lanes);
             columns.push(self.eval.emitter.push_here(Op::Load {
                 buf: pack,
-                index: &(&at * &IExpr::constant(nr)) + &IExpr::constant(v * self.lanes),
-                lanes,
+                index: &column * &IExpr::constant(self.pair),
+                lanes: lanes * self.pair as u32,
             }));
         }
         for i in 0..mr {
-            let (buf, index) = source.element(i, &at);
-            let a = self.eval.emitter.push_here(Op::Load {
+            let (buf, index) = source.element(i, &at, self.pair);
+            let mut a = self.eval.emitter.push_here(Op::Load {
                 buf,
                 index,
-                lanes: 1,
+                lanes: self.pair as u32,
             });
+            if self.pair == 2 {
+                let lanes = (0..2 * lanes).map(|l| l % 2).collect();
+                a = self.eval.emitter.push(Op::Shuffle { a, b: a, lanes });
+            }
             for (v, column) in columns.iter().enumerate() {
                 let register = sums[(i * self.vectors) as usize + v];
                 let sum = self.eval.emitter.get(register);
-                let sum = self.eval.emitter.prim(Prim::Fma, &[a, *column, sum])?;
+                let sum = if self.pair == 2 {
+                    self.eval.emitter.push(Op::DotBf16 {
+                        acc: sum,
+                        a,
+                        b: *column,
+                    })
+                } else {
+                    self.eval.emitter.prim(Prim::Fma, &[a, *column, sum])?
+                };
                 self.eval.emitter.set(register, sum);
             }
         }
@@ -502,91 +394,6 @@ impl Product<'_, '_> {
         let at = self.eval.open_for(IExpr::zero(), size, self.lanes);
         self.eval.emitter.store(tile, at, zero);
         self.eval.close();
-        Ok(())
-    }
-
-    /// Where the rows of the first operand are read: as they lie in memory if `k` is contiguous
-    /// and already `f32`, else from a packed copy of the `mr` rows.
-    fn first_operand(&mut self, row: &IExpr, rows: &IExpr, depth: &IExpr) -> Result<Rows> {
-        let (m, k, load) = (self.m.clone(), self.k.clone(), self.a.clone());
-        let buf = self
-            .eval
-            .buffers
-            .get(&load.tensor)
-            .copied()
-            .ok_or_else(|| CompileError::internal("schedule", "an operand has no buffer"))?;
-        let plain = self.eval.emitter.buf_dtype(buf) == DType::F32;
-        let contiguous = k
-            .stride(self.prepared, &load.index[0])
-            .is_some_and(|s| s.is_one());
-        let mut bases = Vec::new();
-        self.set(&k, &IExpr::zero());
-        for i in 0..self.mr {
-            let position = self.clamped(row + &IExpr::constant(i), rows, self.mr);
-            let position = self.eval.emitter.index_value(&position);
-            self.set(&m, &position);
-            let base = self.eval.place(&load.index[0]);
-            bases.push(self.eval.emitter.index_value(&base));
-        }
-        if plain && contiguous {
-            return Ok(Rows::Raw { buf, bases });
-        }
-        let elements = depth * &IExpr::constant(self.mr);
-        let copy = self.eval.emitter.local(DType::F32, elements, "rows");
-        if contiguous {
-            for (i, base) in bases.iter().enumerate() {
-                let begin = depth * &IExpr::constant(i as i64);
-                self.copy_row(buf, base, copy, &begin, depth)?;
-            }
-            return Ok(Rows::Copied {
-                buf: copy,
-                row: depth.clone(),
-                step: IExpr::one(),
-            });
-        }
-        let at = self.eval.open_for(IExpr::zero(), depth.clone(), 1);
-        self.set(&k, &at);
-        for i in 0..self.mr {
-            let position = self.clamped(row + &IExpr::constant(i), rows, self.mr);
-            let position = self.eval.emitter.index_value(&position);
-            self.set(&m, &position);
-            let value = self.operand(&load, 1)?;
-            let index = &(&at * &IExpr::constant(self.mr)) + &IExpr::constant(i);
-            self.eval.emitter.store(copy, index, value);
-        }
-        self.eval.close();
-        Ok(Rows::Copied {
-            buf: copy,
-            row: IExpr::one(),
-            step: IExpr::constant(self.mr),
-        })
-    }
-
-    fn copy_row(
-        &mut self,
-        from: Buf,
-        base: &IExpr,
-        to: Buf,
-        begin: &IExpr,
-        depth: &IExpr,
-    ) -> Result<()> {
-        let whole = &depth.floor_div(&IExpr::constant(self.lanes)) * &IExpr::constant(self.lanes);
-        for (start, end, step) in [
-            (IExpr::zero(), whole.clone(), self.lanes),
-            (whole.clone(), depth.clone(), 1),
-        ] {
-            if start == end {
-                continue;
-            }
-            let at = self.eval.open_for(start, end, step);
-            let value = self.eval.emitter.push(Op::Load {
-                buf: from,
-                index: base + &at,
-                lanes: step as u32,
-            });
-            self.eval.emitter.store(to, begin + &at, value);
-            self.eval.close();
-        }
         Ok(())
     }
 
@@ -681,23 +488,5 @@ impl Product<'_, '_> {
             super::loops::store(self.eval, piece.tensor, &piece.offset, value)?;
         }
         Ok(())
-    }
-}
-
-/// Where the register tile reads the first operand.
-enum Rows {
-    Raw { buf: Buf, bases: Vec<IExpr> },
-    /// Element `(i, k)` at `i*row + k*step`.
-    Copied { buf: Buf, row: IExpr, step: IExpr },
-}
-
-impl Rows {
-    fn element(&self, i: i64, k: &IExpr) -> (Buf, IExpr) {
-        match self {
-            Rows::Raw { buf, bases } => (*buf, &bases[i as usize] + k),
-            Rows::Copied { buf, row, step } => {
-                (*buf, &(&IExpr::constant(i) * row) + &(k * step))
-            }
-        }
     }
 }

@@ -1,0 +1,174 @@
+//! Packing a panel of the second operand: `nr` columns, step by step through `k`.
+//!
+//! What must hold: element `(k, j)` of the panel is column `n0 + j`, at
+//! `((k / pair) * nr + j) * pair + k % pair`; columns beyond the matrix repeat its last one.
+
+use super::{Product, Result};
+use ferroductor_ir::kernel::*;
+use ferroductor_ir::{IExpr, Prim};
+
+impl Product<'_, '_> {
+    /// Fills the panel from column `n0` on, the way the operand lies in memory asks for.
+    pub(super) fn pack_panel(
+        &mut self,
+        pack: Buf,
+        n0: &IExpr,
+        columns: &IExpr,
+        depth: &IExpr,
+    ) -> Result<()> {
+        let offset = self.b.index[0].clone();
+        let along_n = self.n.stride(self.prepared, &offset);
+        let along_k = self.k.stride(self.prepared, &offset);
+        let steps = self.steps(depth);
+        let nr = self.nr();
+        if along_k.is_some_and(|s| s.is_one()) && self.k.axes.len() == 1 {
+            return self.pack_transposed(pack, n0, columns, &steps);
+        }
+        if along_n.is_none_or(|s| !s.is_one()) {
+            return self.pack_singly(pack, n0, columns, (IExpr::zero(), steps));
+        }
+        if columns.as_const().is_some_and(|c| c % nr == 0) {
+            return self.pack_rows(pack, n0, &steps);
+        }
+        let beyond = self.eval.emitter.push(Op::Index {
+            expr: n0 + &IExpr::constant(nr),
+        });
+        let limit = self.eval.emitter.push(Op::Index {
+            expr: columns.clone(),
+        });
+        let full = self.eval.emitter.prim(Prim::Le, &[beyond, limit])?;
+        let partial = self.eval.emitter.prim(Prim::Not, &[full])?;
+        self.eval.open_if(full);
+        self.pack_rows(pack, n0, &steps)?;
+        self.eval.close();
+        self.eval.open_if(partial);
+        self.pack_singly(pack, n0, columns, (IExpr::zero(), steps))?;
+        self.eval.close();
+        Ok(())
+    }
+
+    /// Position in the panel of column `j` at a step.
+    fn panel_index(&self, step: &IExpr, j: &IExpr) -> IExpr {
+        &(&(step * &IExpr::constant(self.nr())) + j) * &IExpr::constant(self.pair)
+    }
+
+    /// The operand is contiguous along `n`: whole vectors are copied (pairs: interleaved).
+    fn pack_rows(&mut self, pack: Buf, n0: &IExpr, steps: &IExpr) -> Result<()> {
+        let (n, k, load) = (self.n.clone(), self.k.clone(), self.b.clone());
+        let lanes = self.lanes as u32;
+        let step = self.eval.open_for(IExpr::zero(), steps.clone(), 1);
+        for v in 0..self.vectors {
+            let j = IExpr::constant(v * self.lanes);
+            self.set(&n, &(n0 + &j));
+            let mut rows = Vec::new();
+            for p in 0..self.pair {
+                let at = &(&step * &IExpr::constant(self.pair)) + &IExpr::constant(p);
+                self.set(&k, &at);
+                rows.push(self.operand(&load, lanes)?);
+            }
+            let value = match rows.as_slice() {
+                [a, b] => self.eval.emitter.push(Op::Shuffle {
+                    a: *a,
+                    b: *b,
+                    lanes: (0..lanes).flat_map(|l| [l, lanes + l]).collect(),
+                }),
+                _ => rows[0],
+            };
+            let index = self.panel_index(&step, &j);
+            self.eval.emitter.store(pack, index, value);
+        }
+        self.eval.close();
+        Ok(())
+    }
+
+    /// Element by element, over a range of steps.
+    fn pack_singly(
+        &mut self,
+        pack: Buf,
+        n0: &IExpr,
+        columns: &IExpr,
+        (first, end): (IExpr, IExpr),
+    ) -> Result<()> {
+        let (n, k, load) = (self.n.clone(), self.k.clone(), self.b.clone());
+        let nr = self.nr();
+        let step = self.eval.open_for(first, end, 1);
+        let j = self.eval.open_for(IExpr::zero(), IExpr::constant(nr), 1);
+        let position = self.clamped(n0 + &j, columns, nr);
+        let position = self.eval.emitter.index_value(&position);
+        self.set(&n, &position);
+        for p in 0..self.pair {
+            let at = &(&step * &IExpr::constant(self.pair)) + &IExpr::constant(p);
+            self.set(&k, &at);
+            let value = self.operand(&load, 1)?;
+            let index = &self.panel_index(&step, &j) + &IExpr::constant(p);
+            self.eval.emitter.store(pack, index, value);
+        }
+        self.eval.close();
+        self.eval.close();
+        Ok(())
+    }
+
+    /// The operand is contiguous along `k`: squares of steps by columns are turned in registers.
+    fn pack_transposed(
+        &mut self,
+        pack: Buf,
+        n0: &IExpr,
+        columns: &IExpr,
+        steps: &IExpr,
+    ) -> Result<()> {
+        let (n, k, load) = (self.n.clone(), self.k.clone(), self.b.clone());
+        let (lanes, nr) = (self.lanes, self.nr());
+        let whole = &steps.floor_div(&IExpr::constant(lanes)) * &IExpr::constant(lanes);
+        for v in 0..self.vectors {
+            let base = n0 + &IExpr::constant(v * lanes);
+            let step = self.eval.open_for(IExpr::zero(), whole.clone(), lanes);
+            self.set(&k, &(&step * &IExpr::constant(self.pair)));
+            let mut rows = Vec::new();
+            for r in 0..lanes {
+                let position = self.clamped(&base + &IExpr::constant(r), columns, nr);
+                let position = self.eval.emitter.index_value(&position);
+                self.set(&n, &position);
+                rows.push(self.operand(&load, (lanes * self.pair) as u32)?);
+            }
+            self.transpose(&mut rows);
+            for (c, row) in rows.into_iter().enumerate() {
+                let at = &step + &IExpr::constant(c as i64);
+                let index = self.panel_index(&at, &IExpr::constant(v * lanes));
+                self.eval.emitter.store(pack, index, row);
+            }
+            self.eval.close();
+        }
+        if whole == *steps {
+            return Ok(());
+        }
+        self.pack_singly(pack, n0, columns, (whole, steps.clone()))
+    }
+
+    /// Turns a square of vectors (of units of `pair` elements) by swapping ever smaller blocks.
+    fn transpose(&mut self, rows: &mut [ValueId]) {
+        let (size, pair) = (rows.len(), self.pair as usize);
+        let mut d = size / 2;
+        while d > 0 {
+            for i in (0..size).filter(|i| i & d == 0) {
+                let (a, b) = (rows[i], rows[i | d]);
+                let pick = |from: usize| -> Vec<u32> {
+                    let unit = |at: usize| {
+                        if at & d == 0 {
+                            at + from
+                        } else {
+                            size + at - (d - from)
+                        }
+                    };
+                    (0..size)
+                        .flat_map(|at| (0..pair).map(move |p| (at, p)))
+                        .map(|(at, p)| (unit(at) * pair + p) as u32)
+                        .collect()
+                };
+                let (low, high) = (pick(0), pick(d));
+                rows[i] = self.eval.emitter.push(Op::Shuffle { a, b, lanes: low });
+                rows[i | d] = self.eval.emitter.push(Op::Shuffle { a, b, lanes: high });
+            }
+            d /= 2;
+        }
+    }
+}
