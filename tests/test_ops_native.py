@@ -26,7 +26,7 @@ UNARY = [
     "sign", "signbit", "sin", "sinh", "sqrt", "square", "tan", "tanh", "trunc",
 ]  # fmt: skip
 BINARY = [
-    "add", "atan2", "copysign", "div", "eq", "floor_divide", "fmax", "fmin", "fmod", "ge", "gt",
+    "add", "atan2", "copysign", "div", "eq", "fmax", "fmin", "fmod", "ge", "gt",
     "le", "logical_and", "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "ne",
     "pow", "remainder", "sub",
 ]  # fmt: skip
@@ -50,6 +50,7 @@ PROGRAMS = {
         f"{name} of rows": (lambda a, f=getattr(torch, name): f(a, dim=1), lambda: [x()])
         for name in REDUCTIONS
     },
+    "floor_divide": (lambda a, b: torch.floor_divide(a.detach(), b.detach()), lambda: [x(), x()]),
     "clamp": (lambda a: a.clamp(-0.5, 0.5), lambda: [x()]),
     "where": (lambda a, b: torch.where(a > 0, a, b), lambda: [x(), x()]),
     "masked_fill": (lambda a, m: a.masked_fill(m > 0, 1.5), lambda: [x(), x()]),

@@ -6,6 +6,7 @@
 use crate::aten::{Builder, Slot, keeps_arguments};
 use crate::error::CompileError;
 use crate::fuse::group::{Fusion, Refusal, fuse};
+use crate::fuse::nest::Work;
 use crate::fuse::{Nests, realize};
 use crate::graph::{Expr, Graph, Source, Tensor, TensorId, View};
 use crate::lower::{Item, Meaning, Module, Numerics, is_dense, lower};
@@ -687,10 +688,12 @@ impl<'a> Planner<'a> {
         for member in &self.fusion.groups[at].space.members {
             let nest = self.nests.get(member.nest);
             sizes.extend(nest.domain());
-            // Earlier parts of the same tensor (a scatter's base) come first.
-            for id in &self.nests.of_tensor[&nest.tensor] {
-                if *id < member.nest && self.fusion.of_nest[id.0 as usize] != at {
-                    wanted.push(Err(*id));
+            // A scatter's base is copied before anything is scattered over it.
+            if matches!(nest.work, Work::Scatter { .. }) {
+                for id in &self.nests.of_tensor[&nest.tensor] {
+                    if self.fusion.of_nest[id.0 as usize] != at {
+                        wanted.push(Err(*id));
+                    }
                 }
             }
             for load in nest.loads() {

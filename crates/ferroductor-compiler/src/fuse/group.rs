@@ -229,12 +229,23 @@ impl Fuser<'_> {
         let Some(member) = group.space.members.last().cloned() else {
             return Err("no member".into());
         };
+        group.outer = self.outer_axes(old, &group.space);
         self.check_kind(&mut group, nest, &member)?;
         self.check_reads(&group, nest, &member)?;
         self.check_parallelism(&group, old)?;
         self.check_size(&group)?;
         self.check_order(at, nest)?;
         Ok(group)
+    }
+
+    /// The outer axes of a group whose axes aligning the next nest may have split.
+    fn outer_axes(&self, old: &Group, space: &Space) -> BTreeSet<u32> {
+        let settles = |m: &&Member| m.parallel_axes() == old.outer;
+        let position = old.space.members.iter().position(|m| settles(&m));
+        match position.and_then(|at| space.members.get(at)) {
+            Some(member) => member.parallel_axes(),
+            None => old.outer.clone(),
+        }
     }
 
     /// The rules of each kind; settles the outer axes.

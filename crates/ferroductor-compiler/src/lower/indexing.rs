@@ -18,6 +18,9 @@ pub fn rule(name: &str) -> Option<Rule> {
         "aten.index_add" => index_add,
         "aten.index_put" | "aten._unsafe_index_put" => index_put,
         "aten._unsafe_masked_index_put_accumulate" => masked_index_put,
+        "aten._unsafe_masked_index" => masked_index,
+        "aten.replication_pad1d_backward" | "aten.replication_pad2d_backward"
+        | "aten.replication_pad3d_backward" => replication_backward,
         _ => return None,
     })
 }
@@ -203,6 +206,19 @@ impl Advanced {
     }
 }
 
+impl Advanced {
+    /// Checks index values where the mask holds. Masked positions may hold anything: they point at
+    /// element 0, which is there as long as anything is.
+    fn check_masked(&self, cx: &mut Lowerer<'_>, sizes: &[IExpr], keep: &E, values: &mut [E]) {
+        for (value, (d, _)) in values.iter_mut().zip(&self.tensors) {
+            let safe = prim(Prim::Select, &[keep, value, &graph::int(0)]);
+            let size = &sizes[*d];
+            let message = format!("index is out of bounds for dimension {d} with size {size}");
+            *value = cx.checked(safe, size, true, ErrorKind::Index, &message);
+        }
+    }
+}
+
 fn index(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let meta = cx.result()?;
     let source = cx.tensor(args.need(0, "self")?)?;
@@ -213,6 +229,58 @@ fn index(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
         advanced.source_index(cx, &source.sizes.clone(), &at, &meta.sizes, true);
     let picked = source.load_with(&index, values, &meta.sizes);
     Ok(cx.pointwise(&meta, picked))
+}
+
+/// `_unsafe_masked_index(self, mask, indices, fill)`: where the mask is false, the indices may be
+/// anything and the result is `fill`.
+fn masked_index(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let meta = cx.result()?;
+    let source = cx.tensor(args.need(0, "self")?)?;
+    let mask = cx.tensor(args.need(1, "mask")?)?;
+    let fill = cx.operand(args.need(3, "fill")?)?;
+    let advanced = Advanced::new(cx, args.need(2, "indices")?, source.sizes.len())?;
+    let at = variables(meta.sizes.len());
+    let keep = convert(&broadcast(&mask, &at, &meta.sizes), DType::Bool);
+    let sizes = source.sizes.clone();
+    let (index, mut values) = advanced.source_index(cx, &sizes, &at, &meta.sizes, false);
+    advanced.check_masked(cx, &sizes, &keep, &mut values);
+    let picked = source.load_with(&index, values, &meta.sizes);
+    let fill = cx.element(&fill, &at, &meta.sizes, meta.dtype);
+    let picked = convert(&picked, meta.dtype);
+    Ok(cx.pointwise(&meta, prim(Prim::Select, &[&keep, &picked, &fill])))
+}
+
+/// Every element of the padded shape adds to the element that it repeats.
+fn replication_backward(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let meta = cx.result()?;
+    let grad = cx.tensor(args.need(0, "grad_output")?)?;
+    let padding = cx.size_list(args.need(2, "padding")?)?;
+    let rank = meta.sizes.len();
+    if grad.sizes.len() != rank || padding.len() / 2 > rank {
+        return Err(Reason::new("an input of unexpected rank"));
+    }
+    if meta.sizes.iter().any(IExpr::is_zero) {
+        return Err(Reason::new("padding of no elements"));
+    }
+    let mut index = variables(rank);
+    for (n, pair) in padding.chunks(2).enumerate() {
+        let d = rank - 1 - n;
+        let last = &meta.sizes[d] - &IExpr::one();
+        index[d] = (&index[d] - &pair[0]).larger(&IExpr::zero()).smaller(&last);
+    }
+    let zero = graph::constant(
+        super::reduction::neutral(graph::Combine::Sum, meta.dtype),
+        meta.dtype,
+    );
+    let scatter = Source::Scatter {
+        base: zero,
+        extents: grad.sizes.clone(),
+        index,
+        values: Vec::new(),
+        value: whole(&grad, meta.dtype),
+        accumulate: true,
+    };
+    define_scatter(cx, &meta, scatter)
 }
 
 fn whole(view: &View, dtype: DType) -> E {
@@ -366,13 +434,7 @@ fn put(
             meta.dtype,
         );
         value = prim(Prim::Select, &[&keep, &value, &zero]);
-        // Masked positions may hold anything: they point at element 0 and add nothing.
-        for (n, (d, _)) in advanced.tensors.iter().enumerate() {
-            let safe = prim(Prim::Select, &[&keep, &positions[n], &graph::int(0)]);
-            let size = base.sizes[*d].clone();
-            let message = format!("index is out of bounds for dimension {d} with size {size}");
-            positions[n] = cx.checked(safe, &size, true, ErrorKind::Index, &message);
-        }
+        advanced.check_masked(cx, &base.sizes, &keep, &mut positions);
     }
     let scatter = Source::Scatter {
         base: whole(&base, meta.dtype),

@@ -20,7 +20,7 @@ pub fn rule(name: &str) -> Option<Rule> {
         "aten.split.Tensor" | "aten.split_with_sizes" | "aten.unbind.int" | "aten.chunk" => split,
         "aten.diagonal" => diagonal,
         "aten.unfold" => unfold,
-        "aten.flip" => flip,
+        "aten.flip" | "prims.rev" => flip,
         "aten.roll" => roll,
         "aten.repeat" => repeat,
         "aten.cat" => cat,
@@ -29,6 +29,8 @@ pub fn rule(name: &str) -> Option<Rule> {
         "aten.as_strided" => as_strided,
         "aten.slice_scatter" => slice_scatter,
         "aten.select_scatter" => select_scatter,
+        "aten.diagonal_scatter" => diagonal_scatter,
+        "aten.as_strided_scatter" => as_strided_scatter,
         _ => return None,
     })
 }
@@ -311,8 +313,14 @@ fn flip(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     Ok(Meaning::Tensor(view.remap(sizes, &old)))
 }
 
-/// Elements by their place in memory, for a base that fills its memory in row-major order.
-fn as_strided(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+/// A base that fills its memory in row-major order, as one line, and the place in it of each
+/// element of an `as_strided` of some sizes; the strides stand at argument `at`.
+fn strided_line(
+    cx: &Lowerer<'_>,
+    args: &Args<'_>,
+    sizes: &[IExpr],
+    at: usize,
+) -> Lowered<(View, IExpr)> {
     let view = first(cx, args)?;
     let fx::Arg::Node(base) = args.need(0, "self")? else {
         return Err(Reason::new("the base is not a node"));
@@ -324,28 +332,46 @@ fn as_strided(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     if !meta.offset.is_zero() || meta.strides != graph::contiguous_strides(&meta.sizes) {
         return Err(Reason::new("as_strided of a view"));
     }
-    let sizes = cx.result()?.sizes;
-    let strides = cx.size_list(args.need(2, "stride")?)?;
-    let offset = match args.get(3, "storage_offset") {
+    let strides = cx.size_list(args.need(at, "stride")?)?;
+    let offset = match args.get(at + 1, "storage_offset") {
         Some(arg) => cx.size(arg)?,
         None => IExpr::zero(),
     };
+    let place = |index: &dyn Fn(usize, &IExpr) -> IExpr| {
+        (sizes.iter().zip(&strides).enumerate())
+            .fold(offset.clone(), |sum, (d, (size, stride))| &sum + &(&index(d, size) * stride))
+    };
     let numel = IExpr::product(&view.sizes);
-    let one = IExpr::one();
-    let last = sizes
-        .iter()
-        .zip(&strides)
-        .fold(offset.clone(), |last, (size, stride)| &last + &(&(size - &one) * stride));
+    let last = place(&|_, size| size - &IExpr::one());
     match (last.as_const(), numel.as_const()) {
         (Some(last), Some(numel)) if last < numel => {}
         _ => return Err(Reason::new("as_strided that may leave the base")),
     }
-    let flat = variables(sizes.len())
-        .iter()
-        .zip(&strides)
-        .fold(offset, |flat, (v, stride)| &flat + &(v * stride));
-    let line = reshaped(&view, vec![numel]);
+    let flat = place(&|d, _| IExpr::var(d as u32));
+    Ok((reshaped(&view, vec![numel]), flat))
+}
+
+fn as_strided(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let sizes = cx.result()?.sizes;
+    let (line, flat) = strided_line(cx, args, &sizes, 2)?;
     Ok(Meaning::Tensor(line.remap(sizes, &[flat])))
+}
+
+fn as_strided_scatter(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let meta = cx.result()?;
+    let src = cx.tensor(args.need(1, "src")?)?;
+    let (line, flat) = strided_line(cx, args, &src.sizes, 3)?;
+    let value = src.load(&variables(src.sizes.len()), &src.sizes);
+    let source = Source::Scatter {
+        base: line.load(&[IExpr::var(0)], &line.sizes),
+        extents: src.sizes.clone(),
+        index: vec![flat],
+        values: Vec::new(),
+        value: graph::convert(&value, meta.dtype),
+        accumulate: false,
+    };
+    let done = cx.intermediate(meta.dtype, line.sizes.clone(), source);
+    Ok(Meaning::Tensor(reshaped(&done, meta.sizes)))
 }
 
 fn roll(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
@@ -511,6 +537,30 @@ fn select_scatter(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     old.remove(dim);
     let src = src.remap(sizes, &old);
     scatter_box(cx, &base, &src, dim, at, &meta)
+}
+
+fn diagonal_scatter(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let (base, src) = (first(cx, args)?, cx.tensor(args.need(1, "src")?)?);
+    let meta = cx.result()?;
+    let rank = base.sizes.len();
+    let offset = args.int(2, "offset")?.unwrap_or(0);
+    let (a, b) = (args.dim(3, "dim1", rank, 0)?, args.dim(4, "dim2", rank, 1)?);
+    let at = variables(rank);
+    let along = &at[a] - &IExpr::constant((-offset).max(0));
+    let beside = &(&at[b] - &at[a]) - &IExpr::constant(offset);
+    let mut inner: Vec<IExpr> = (0..rank)
+        .filter(|d| *d != a && *d != b)
+        .map(|d| at[d].clone())
+        .collect();
+    inner.push(along.clone());
+    let bounds = vec![
+        (along, src.sizes[src.sizes.len() - 1].clone()),
+        // Zero on the diagonal.
+        (beside, IExpr::one()),
+    ];
+    let value = graph::convert(&src.load(&inner, &[]), meta.dtype);
+    let other = graph::convert(&base.load(&at, &base.sizes), meta.dtype);
+    Ok(cx.pointwise(&meta, guard(bounds, value, other)))
 }
 
 /// `base` with every `step`-th element from `start` on along `dim` taken from `src`.
