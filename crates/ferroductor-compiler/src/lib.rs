@@ -4,6 +4,7 @@
 
 pub mod fuse;
 pub mod graph;
+pub mod layout;
 pub mod lower;
 pub mod math;
 pub mod schedule;

@@ -9,7 +9,8 @@ use crate::fuse::group::{Fusion, Refusal, fuse};
 use crate::fuse::nest::Work;
 use crate::fuse::{Nests, realize};
 use crate::graph::{Expr, Graph, Source, Tensor, TensorId, View};
-use crate::lower::{Item, Meaning, Module, Numerics, is_dense, lower};
+use crate::layout::{argument_nodes, copy_of, geometry, has_geometry};
+use crate::lower::{Item, Meaning, Module, Numerics, lower};
 use crate::schedule::{Scheduled, schedule};
 use ferroductor_abi::{
     BufferId, Dim, KernelError, KernelId, Launch, Place, Program, Step,
@@ -112,23 +113,6 @@ struct Demands {
     owned: HashSet<TensorId>,
 }
 
-/// The nodes that an argument refers to.
-fn nodes_in(arg: &Arg, f: &mut dyn FnMut(usize)) {
-    match arg {
-        Arg::Node(n) => f(*n),
-        Arg::List(items) => items.iter().for_each(|i| nodes_in(i, f)),
-        _ => {}
-    }
-}
-
-fn argument_nodes(node: &Node) -> Vec<usize> {
-    let mut nodes = Vec::new();
-    for arg in node.args.iter().chain(node.kwargs.iter().map(|k| &k.1)) {
-        nodes_in(arg, &mut |n| nodes.push(n));
-    }
-    nodes
-}
-
 impl Demands {
     fn collect(fx: &Fx, module: &mut Module) -> Demands {
         let mut demands = Demands::default();
@@ -138,7 +122,7 @@ impl Demands {
                 Item::Aten { node, .. } => {
                     let keeps = keeps_arguments(&fx.nodes[*node].target);
                     for n in argument_nodes(&fx.nodes[*node]) {
-                        demands.argument(fx, module, n, keeps);
+                        demands.argument(module, n, keeps);
                     }
                 }
                 Item::Mutate { copy, .. } => {
@@ -164,20 +148,11 @@ impl Demands {
         demands
     }
 
-    fn argument(&mut self, fx: &Fx, module: &mut Module, node: usize, keeps: bool) {
+    fn argument(&mut self, module: &Module, node: usize, keeps: bool) {
         let Some(Meaning::Tensor(view)) = module.meanings.get(node).cloned() else {
             return;
         };
-        let Some(meta) = fx.nodes[node].value.tensor().or_else(|| meta_of(fx, node)) else {
-            return;
-        };
-        let view = self.views.get(&node).cloned().unwrap_or_else(|| {
-            if has_geometry(&module.graph, &view, meta) {
-                view
-            } else {
-                copy_of(&mut module.graph, &view, meta, &fx.nodes[node].name)
-            }
-        });
+        let view = module.arguments.get(&node).cloned().unwrap_or(view);
         self.required.insert(view.tensor);
         if keeps {
             self.owned.insert(view.tensor);
@@ -197,7 +172,7 @@ impl Demands {
         let Some(Meaning::Tensor(view)) = module.meanings.get(node).cloned() else {
             return;
         };
-        let Some(meta) = fx.nodes[node].value.tensor().or_else(|| meta_of(fx, node)) else {
+        let Some(meta) = fx.nodes[node].value.tensor() else {
             return;
         };
         if self.outputs.contains_key(&node) {
@@ -225,14 +200,6 @@ impl Demands {
     }
 }
 
-/// Metadata of a `getitem` node that has none of its own.
-fn meta_of(fx: &Fx, node: usize) -> Option<&TensorMeta> {
-    match &fx.nodes[node].value {
-        Value::Tensor(meta) => Some(meta),
-        _ => None,
-    }
-}
-
 /// Operators whose result shares its argument's memory in eager.
 const VIEWS: &[&str] = &[
     "view", "permute", "t", "transpose", "unsqueeze", "squeeze", "expand", "slice", "select",
@@ -252,71 +219,6 @@ fn alias_root(fx: &Fx, mut node: usize) -> usize {
             _ => return node,
         }
     }
-}
-
-/// Strides and offset of a view in its tensor's memory, if it is a plain strided view.
-fn geometry(graph: &Graph, view: &View) -> Option<(Vec<IExpr>, IExpr)> {
-    let tensor = graph.tensor(view.tensor);
-    let mut flat = IExpr::zero();
-    for (i, s) in view.index.iter().zip(&tensor.strides) {
-        flat = &flat + &(i * s);
-    }
-    let flat = crate::schedule::prepare::recombine(&flat);
-    let mut offset = flat.clone();
-    let mut strides = Vec::with_capacity(view.sizes.len());
-    for d in 0..view.sizes.len() as u32 {
-        let c = flat.coefficient(d)?;
-        let mut has_var = false;
-        c.visit(&mut |a| has_var |= matches!(a, Atom::Var(_)));
-        if has_var {
-            return None;
-        }
-        offset = &offset - &(&c * &IExpr::var(d));
-        strides.push(c);
-    }
-    let mut has_var = false;
-    offset.visit(&mut |a| has_var |= matches!(a, Atom::Var(_)));
-    (!has_var).then_some((strides, offset))
-}
-
-/// Does the view lie in memory as the metadata promise?
-fn has_geometry(graph: &Graph, view: &View, meta: &TensorMeta) -> bool {
-    if view.dtype != meta.dtype || view.sizes.len() != meta.sizes.len() {
-        return false;
-    }
-    if !meta.is_plain || !meta.dtype.is_native() {
-        return true;
-    }
-    let Some((strides, _)) = geometry(graph, view) else {
-        return false;
-    };
-    let empty = meta.sizes.iter().any(IExpr::is_zero);
-    empty
-        || strides
-            .iter()
-            .zip(&meta.strides)
-            .zip(&meta.sizes)
-            .all(|((own, wanted), size)| own == wanted || size.is_one())
-}
-
-/// A fresh tensor with the view's elements and the metadata's strides.
-fn copy_of(graph: &mut Graph, view: &View, meta: &TensorMeta, name: &str) -> View {
-    let at: Vec<IExpr> = (0..view.sizes.len() as u32).map(IExpr::var).collect();
-    let value = view.load(&at, &view.sizes);
-    let strides = if is_dense(&meta.sizes, &meta.strides) {
-        meta.strides.clone()
-    } else {
-        crate::graph::contiguous_strides(&meta.sizes)
-    };
-    let id = graph.add(Tensor {
-        dtype: meta.dtype,
-        sizes: meta.sizes.clone(),
-        strides,
-        source: Source::Pointwise(value),
-        name: name.to_string(),
-        op: "copy".into(),
-    });
-    graph.view(id)
 }
 
 /// What ATen calls read, and the order of those with effects.

@@ -16,7 +16,9 @@ mod views;
 
 use crate::graph::{Graph, Source, Tensor, TensorId, View, contiguous_strides};
 use crate::graph::E;
+use crate::layout::{argument_nodes, copy_of, has_geometry};
 use ferroductor_ir::{DType, IExpr, fx};
+use std::collections::HashMap;
 
 pub use args::Args;
 pub use reduction::neutral;
@@ -65,6 +67,8 @@ pub struct Module {
     pub native: Vec<usize>,
     /// Where each external tensor comes from: FX node and position among its results.
     pub externals: Vec<(TensorId, usize, usize)>,
+    /// For the nodes that ATen calls take: a view that lies in memory as the metadata promise.
+    pub arguments: HashMap<usize, View>,
 }
 
 /// Options that change what code means.
@@ -154,8 +158,31 @@ impl<'a> Lowerer<'a> {
                 self.module.graph.tensors.truncate(tensors);
                 self.module.graph.errors.truncate(errors);
                 self.module.items.truncate(items);
+                self.materialize_arguments(at);
                 self.module.items.push(Item::Aten { node: at, reason });
                 self.external(&node.value, at, 0)
+            }
+        }
+    }
+
+    /// ATen takes strided tensors only: any other view is copied, here, so that tensors stay in the
+    /// order in which they can be computed.
+    fn materialize_arguments(&mut self, at: usize) {
+        for node in argument_nodes(&self.fx.nodes[at]) {
+            let (Some(Meaning::Tensor(view)), Some(meta)) =
+                (self.module.meanings.get(node), self.fx.nodes[node].value.tensor())
+            else {
+                continue;
+            };
+            let view = view.clone();
+            if !self.module.arguments.contains_key(&node) {
+                let graph = &mut self.module.graph;
+                let view = if has_geometry(graph, &view, meta) {
+                    view
+                } else {
+                    copy_of(graph, &view, meta, &self.fx.nodes[node].name)
+                };
+                self.module.arguments.insert(node, view);
             }
         }
     }
