@@ -64,9 +64,9 @@ def measure(model_name: str, peer_names: list[str], rounds: int = ROUNDS) -> Ite
     del expected, exact
 
     sides = {"eager": function, **ready}
-    medians = _steady(sides, lambda side: step(side, arguments), rounds if ready else 0)
+    medians = _steady(sides, lambda side: step(side, arguments), rounds) if ready and rounds else {}
     for name, result in results.items():
-        if name in ready:
+        if name in medians:
             result["eager_ms"], result["ms"] = medians["eager"], medians[name]
         result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         yield result
@@ -116,7 +116,7 @@ def _steady(
                 times[name].append((now - start) / repeats[name])
                 if now - begin > SECONDS:
                     break
-    return {name: sorted(all_)[len(all_) // 2] * 1e3 for name, all_ in times.items() if all_}
+    return {name: sorted(each)[len(each) // 2] * 1e3 for name, each in times.items()}
 
 
 def root_line(error: BaseException) -> str:

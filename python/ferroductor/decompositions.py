@@ -15,6 +15,7 @@ import torch
 #: Operators that reach the compiler whole although the table knows how to take them apart, each
 #: with the reason. Names are packets (`aten.gelu`) or overloads (`aten.gelu.default`).
 KEEP_WHOLE: dict[str, str] = {
+    "aten.index_select": "taken apart it would accept negative indices",
     "aten.max_pool2d_with_indices": "one pass over the window gives values and positions",
     "aten.max_pool3d_with_indices": "one pass over the window gives values and positions",
     "aten.max_pool2d_with_indices_backward": "positions need no index arithmetic",

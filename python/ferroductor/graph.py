@@ -1,8 +1,8 @@
 """FX graphs as plain Python data, for the extension module to read.
 
 The format is that of `crates/ferroductor-python/src/import.rs`: tuples are tagged values, lists are
-lists. Nothing is interpreted here. A size that is no expression of the kind the compiler knows
-becomes a symbol of its own, to be filled by whatever computes it.
+lists. Nothing is interpreted here. The part of a size that is no expression of the kind the compiler
+knows becomes a symbol of its own, to be filled by whatever computes it.
 """
 
 from __future__ import annotations
@@ -214,10 +214,6 @@ def _source(node: Node) -> str | None:
     return None
 
 
-class _Unknown(Exception):
-    """An expression that the compiler has no form for."""
-
-
 class _Symbols:
     """The symbols of a graph, numbered as they are met."""
 
@@ -232,14 +228,8 @@ class _Symbols:
         expr = value.node.expr
         known = self._known.get(expr)
         if known is None:
-            known = self._known[expr] = self._whole(expr, value.node.shape_env)
+            known = self._known[expr] = self._expr(expr, value.node.shape_env)
         return known
-
-    def _whole(self, expr: sympy.Expr, env: Any) -> Data:
-        try:
-            return self._expr(expr, env)
-        except _Unknown:
-            return self._symbol(expr, env)
 
     def _symbol(self, expr: sympy.Expr, env: Any) -> Data:
         number = self._numbers.get(expr)
@@ -263,7 +253,7 @@ class _Symbols:
             base, exponent = operands
             if isinstance(exponent, int) and 0 <= exponent <= 64:
                 return ("*", 1, *([base] * exponent))
-            raise _Unknown
+            return self._symbol(expr, env)
         if isinstance(expr, (sympy_functions.FloorDiv, sympy_functions.CleanDiv)):
             return ("//", *operands)
         if isinstance(expr, (sympy_functions.Mod, sympy_functions.PythonMod)):
@@ -277,7 +267,8 @@ class _Symbols:
             return ("max", *operands)
         if isinstance(expr, sympy_functions.Identity):
             return operands[0]
-        raise _Unknown
+        # What is around the part without a form keeps its own.
+        return self._symbol(expr, env)
 
 
 _KNOWN = (

@@ -223,11 +223,34 @@ impl Graph {
         .unwrap_or(1)
     }
 
+    /// Do the strides place the elements without gaps and overlaps, in some order of dimensions?
+    /// Where the sizes' forms leave it open, the example decides: layouts do not change with sizes.
+    pub fn is_dense(&self, sizes: &[IExpr], strides: &[IExpr]) -> bool {
+        let example = |list: &[IExpr]| -> Vec<IExpr> {
+            list.iter().map(|e| IExpr::constant(self.hint(e))).collect()
+        };
+        is_dense(sizes, strides) || is_dense(&example(sizes), &example(strides))
+    }
+
     pub fn hint_numel(&self, sizes: &[IExpr]) -> i64 {
         sizes
             .iter()
             .fold(1i64, |acc, s| acc.saturating_mul(self.hint(s).max(0)))
     }
+}
+
+/// Is it proved that the strides leave neither gaps nor overlaps?
+fn is_dense(sizes: &[IExpr], strides: &[IExpr]) -> bool {
+    let mut left: Vec<usize> = (0..sizes.len()).filter(|d| !sizes[*d].is_one()).collect();
+    let mut expected = IExpr::one();
+    while !left.is_empty() {
+        let Some(at) = left.iter().position(|d| strides[*d] == expected) else {
+            return false;
+        };
+        expected = &expected * &sizes[left[at]];
+        left.remove(at);
+    }
+    true
 }
 
 /// Row-major strides of a shape.

@@ -1,7 +1,6 @@
 //! Views in memory: which views are plain strided ones, and copies for those that are not.
 
 use crate::graph::{Graph, Source, Tensor, View};
-use crate::lower::is_dense;
 use ferroductor_ir::fx::{Arg, Node, TensorMeta};
 use ferroductor_ir::{Atom, IExpr};
 
@@ -72,7 +71,7 @@ pub fn has_geometry(graph: &Graph, view: &View, meta: &TensorMeta) -> bool {
 pub fn copy_of(graph: &mut Graph, view: &View, meta: &TensorMeta, name: &str) -> View {
     let at: Vec<IExpr> = (0..view.sizes.len() as u32).map(IExpr::var).collect();
     let value = view.load(&at, &view.sizes);
-    let strides = if is_dense(&meta.sizes, &meta.strides) {
+    let strides = if graph.is_dense(&meta.sizes, &meta.strides) {
         meta.strides.clone()
     } else {
         crate::graph::contiguous_strides(&meta.sizes)

@@ -274,9 +274,11 @@ impl AtenOrder {
             for tensor in results.get(node).into_iter().flatten() {
                 order.before.insert(*tensor, reads.clone());
             }
+            // A size that no expression gives is computed by a call, with an example or without.
+            let computes = matches!(&fx.nodes[*node].value, Value::SymInt(_));
             symbols_of(&fx.nodes[*node].value, &mut |s| {
                 let unbacked = fx.symbols.get(s as usize).is_some_and(|s| s.hint.is_none());
-                if unbacked {
+                if unbacked || computes {
                     order.binds.entry(s).or_insert(*node);
                 }
             });
@@ -398,10 +400,16 @@ impl<'a> Planner<'a> {
         for node in outputs {
             self.define_output(node)?;
         }
+        let mut writes = Vec::new();
         for item in &self.module.items {
             if let Item::Mutate { input, copy } = item {
-                self.overwrite(*input, *copy)?;
+                // All new values are there before the first input changes under their readers.
+                self.need(self.new_value(*copy)?)?;
+                writes.push((*input, *copy));
             }
+        }
+        for (input, copy) in writes {
+            self.overwrite(input, copy)?;
         }
         Ok(())
     }
@@ -677,19 +685,22 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// Copies a new value over an input.
+    /// The tensor that an overwrite copies.
+    fn new_value(&self, copy: TensorId) -> Result<TensorId, CompileError> {
+        match &self.module.graph.tensor(copy).source {
+            Source::Pointwise(e) => match &**e {
+                Expr::Load(l) => Ok(l.tensor),
+                _ => Err(CompileError::internal("plan", "an overwrite is no copy")),
+            },
+            _ => Err(CompileError::internal("plan", "an overwrite is no copy")),
+        }
+    }
+
+    /// Copies a new value, which is in memory, over an input.
     fn overwrite(&mut self, input: usize, copy: TensorId) -> Result<(), CompileError> {
         let Some(target) = self.builder.buffer(input) else {
             return Err(CompileError::internal("plan", "an overwritten input has no buffer"));
         };
-        let source = match &self.module.graph.tensor(copy).source {
-            Source::Pointwise(e) => match &**e {
-                Expr::Load(l) => l.tensor,
-                _ => return Err(CompileError::internal("plan", "an overwrite is no copy")),
-            },
-            _ => return Err(CompileError::internal("plan", "an overwrite is no copy")),
-        };
-        self.need(source)?;
         for id in self.nests.of_tensor.get(&copy).cloned().unwrap_or_default() {
             let group = self.fusion.of_nest[id.0 as usize];
             self.launch(group, Some((copy, target)))?;

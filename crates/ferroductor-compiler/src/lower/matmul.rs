@@ -2,7 +2,7 @@
 
 use super::args::{Operand, variables};
 use super::{Args, Lowered, Lowerer, Meaning, Reason, Rule};
-use crate::graph::{self, Expr, Load, Source, View, prim};
+use crate::graph::{self, Combine, Expr, Load, Source, View, prim};
 use ferroductor_ir::{DType, IExpr, Prim, fx};
 
 pub fn rule(name: &str) -> Option<Rule> {
@@ -44,14 +44,40 @@ fn contract(
     at_a[rank - 1] = inner.clone();
     let mut at_b = out;
     at_b[rank - 2] = inner;
+    let mut meta = meta.clone();
+    meta.dtype = dtype;
+    if out_rows(&meta).is_one() {
+        return Ok(single_row(cx, (a, &at_a), (b, &at_b), &meta, &extents));
+    }
     let source = Source::Contract {
         a: load(a, &at_a, &extents)?,
         b: load(b, &at_b, &extents)?,
         k,
     };
-    let mut meta = meta.clone();
-    meta.dtype = dtype;
     Ok(cx.define_view(&meta, source))
+}
+
+/// The number of rows of a product's result.
+fn out_rows(meta: &fx::TensorMeta) -> &IExpr {
+    &meta.sizes[meta.sizes.len() - 2]
+}
+
+/// One row reads each weight once: a plain reduction over `k`, with nothing to pack.
+fn single_row(
+    cx: &mut Lowerer<'_>,
+    (a, at_a): (&View, &[IExpr]),
+    (b, at_b): (&View, &[IExpr]),
+    meta: &fx::TensorMeta,
+    extents: &[IExpr],
+) -> View {
+    let x = graph::convert(&a.load(at_a, extents), DType::F32);
+    let y = graph::convert(&b.load(at_b, extents), DType::F32);
+    let source = Source::Reduce {
+        combine: Combine::Sum,
+        extents: extents[meta.sizes.len()..].to_vec(),
+        value: prim(Prim::Mul, &[&x, &y]),
+    };
+    cx.define_view(meta, source)
 }
 
 fn product(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {

@@ -284,7 +284,7 @@ impl<'a> Lowerer<'a> {
     /// Defines a tensor with the given metadata.
     pub(crate) fn define(&mut self, meta: &fx::TensorMeta, source: Source) -> TensorId {
         let node = &self.fx.nodes[self.node];
-        let strides = if is_dense(&meta.sizes, &meta.strides) {
+        let strides = if self.module.graph.is_dense(&meta.sizes, &meta.strides) {
             meta.strides.clone()
         } else {
             contiguous_strides(&meta.sizes)
@@ -379,18 +379,4 @@ fn check_plain(value: &fx::Value) -> Lowered<()> {
         fx::Value::List(values) => values.iter().try_for_each(check_plain),
         _ => Ok(()),
     }
-}
-
-/// Do the strides place the elements without gaps and overlaps, in some order of dimensions?
-pub fn is_dense(sizes: &[IExpr], strides: &[IExpr]) -> bool {
-    let mut left: Vec<usize> = (0..sizes.len()).filter(|d| !sizes[*d].is_one()).collect();
-    let mut expected = IExpr::one();
-    while !left.is_empty() {
-        let Some(at) = left.iter().position(|d| strides[*d] == expected) else {
-            return false;
-        };
-        expected = &expected * &sizes[left[at]];
-        left.remove(at);
-    }
-    true
 }

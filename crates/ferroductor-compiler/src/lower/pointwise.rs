@@ -588,7 +588,7 @@ fn copy_(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let meta = node
         .value
         .tensor()
-        .filter(|m| m.is_plain && super::is_dense(&m.sizes, &m.strides))
+        .filter(|m| m.is_plain && cx.module.graph.is_dense(&m.sizes, &m.strides))
         .ok_or_else(|| Reason::new("the destination's elements may overlap"))?;
     let shape = Shape {
         meta: meta.clone(),

@@ -26,6 +26,13 @@ pub fn rule(name: &str) -> Option<Rule> {
     })
 }
 
+/// With fewer results than this a large reduction is cut into parts.
+const MIN_RESULTS: i64 = 64;
+/// Elements per result from which cutting pays.
+const MANY_ELEMENTS: i64 = 1 << 16;
+/// Most parts of one reduction.
+const MAX_PARTS: i64 = 64;
+
 /// A reduction of a view over some dimensions: the shapes and index maps involved.
 struct Span {
     view: View,
@@ -98,8 +105,17 @@ fn accumulator(dtype: DType) -> DType {
 }
 
 impl Lowerer<'_> {
-    /// Defines the reduction without the reduced dimensions.
+    /// Defines the reduction without the reduced dimensions. Much reduced to little is done in
+    /// parts first, so that all threads have something to do; the parts follow from the shape
+    /// alone.
     fn reduce(&mut self, span: &Span, combine: Combine, value: E) -> View {
+        match self.parts(span, combine) {
+            Some((dim, parts)) => self.reduce_in_parts(span, combine, value, dim, parts),
+            None => self.reduce_at_once(span, combine, value),
+        }
+    }
+
+    fn reduce_at_once(&mut self, span: &Span, combine: Combine, value: E) -> View {
         let dtype = match combine {
             Combine::ArgMax | Combine::ArgMin => DType::I64,
             _ => value.dtype(),
@@ -107,6 +123,63 @@ impl Lowerer<'_> {
         let source = Source::Reduce {
             combine,
             extents: span.extents.clone(),
+            value,
+        };
+        self.intermediate(dtype, span.kept.clone(), source)
+    }
+
+    /// Which reduced dimension to cut into how many parts, if any.
+    fn parts(&self, span: &Span, combine: Combine) -> Option<(usize, i64)> {
+        let graph = &self.module.graph;
+        let few = graph.hint_numel(&span.kept) < MIN_RESULTS;
+        let much = graph.hint_numel(&span.extents) >= MANY_ELEMENTS;
+        if !few || !much || matches!(combine, Combine::ArgMax | Combine::ArgMin) {
+            return None;
+        }
+        span.extents.iter().enumerate().find_map(|(dim, extent)| {
+            let extent = extent.as_const()?;
+            let parts = (8..=MAX_PARTS).rev().find(|c| extent % c == 0)?;
+            Some((dim, parts))
+        })
+    }
+
+    fn reduce_in_parts(
+        &mut self,
+        span: &Span,
+        combine: Combine,
+        value: E,
+        dim: usize,
+        parts: i64,
+    ) -> View {
+        let kept = span.kept.len() as u32;
+        let length = span.extents[dim].floor_div(&IExpr::constant(parts));
+        let mut sizes = span.kept.clone();
+        sizes.push(IExpr::constant(parts));
+        let mut extents = span.extents.clone();
+        extents[dim] = length.clone();
+        // The part's number becomes a kept variable; reduced variables move up by one.
+        let mut vars = variables(kept as usize);
+        for r in 0..span.extents.len() as u32 {
+            let own = IExpr::var(kept + 1 + r);
+            vars.push(if r as usize == dim {
+                &(&IExpr::var(kept) * &length) + &own
+            } else {
+                own
+            });
+        }
+        let domain: Vec<IExpr> = sizes.iter().chain(&extents).cloned().collect();
+        let value = graph::substitute(&value, &vars, &domain);
+        let dtype = value.dtype();
+        let source = Source::Reduce {
+            combine,
+            extents,
+            value,
+        };
+        let partial = self.intermediate(dtype, sizes.clone(), source);
+        let value = partial.load(&variables(sizes.len()), &sizes);
+        let source = Source::Reduce {
+            combine,
+            extents: vec![IExpr::constant(parts)],
             value,
         };
         self.intermediate(dtype, span.kept.clone(), source)
@@ -280,8 +353,9 @@ fn any_all(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     Ok(cx.finish(&span, &found, &meta))
 }
 
-/// Two passes: the mean, then the squares about it. Stable for any mean, and while a row is in
-/// cache the second pass costs little.
+/// Two passes: the mean, then the deviations from it and their squares. The sum of the deviations
+/// is what rounding left of the mean; taking it out of both results makes them as good as sums in
+/// double precision. While a row is in cache the second pass costs little.
 fn moments(
     cx: &mut Lowerer<'_>,
     span: &Span,
@@ -291,11 +365,18 @@ fn moments(
     let total = cx.reduce(span, Combine::Sum, span.element(dtype));
     let kept = variables(span.kept.len());
     let n = count(span, dtype);
-    let mean = prim(Prim::Div, &[&total.load(&kept, &span.kept), &n]);
-    let mean = cx.intermediate(dtype, span.kept.clone(), Source::Pointwise(mean));
-    let center = mean.load(&kept, &span.all_extents());
+    let rough = prim(Prim::Div, &[&total.load(&kept, &span.kept), &n]);
+    let rough = cx.intermediate(dtype, span.kept.clone(), Source::Pointwise(rough));
+    let center = rough.load(&kept, &span.all_extents());
     let distance = prim(Prim::Sub, &[&span.element(dtype), &center]);
     let squares = cx.reduce(span, Combine::Sum, prim(Prim::Mul, &[&distance, &distance]));
+    let drift = cx.reduce(span, Combine::Sum, distance);
+    let drift = drift.load(&kept, &span.kept);
+    let shift = prim(Prim::Div, &[&drift, &n]);
+    let mean = prim(Prim::Add, &[&rough.load(&kept, &span.kept), &shift]);
+    let mean = cx.intermediate(dtype, span.kept.clone(), Source::Pointwise(mean));
+    let squares = squares.load(&kept, &span.kept);
+    let squares = prim(Prim::Sub, &[&squares, &prim(Prim::Mul, &[&drift, &shift])]);
     let less = prim(Prim::Sub, &[&n, &graph::float(correction, dtype)]);
     let zero = graph::float(0.0, dtype);
     let divisor = if correction == 0.0 {
@@ -303,7 +384,7 @@ fn moments(
     } else {
         prim(Prim::Maximum, &[&less, &zero])
     };
-    let variance = prim(Prim::Div, &[&squares.load(&kept, &span.kept), &divisor]);
+    let variance = prim(Prim::Div, &[&squares, &divisor]);
     let variance = cx.intermediate(dtype, span.kept.clone(), Source::Pointwise(variance));
     (variance, mean)
 }

@@ -305,6 +305,10 @@ impl<'a> Emitter<'a> {
         id
     }
 
+    pub fn register_type(&self, id: RegId) -> Ty {
+        self.registers[id.0 as usize]
+    }
+
     pub fn get(&mut self, id: RegId) -> ValueId {
         self.push_here(Op::Get { id })
     }

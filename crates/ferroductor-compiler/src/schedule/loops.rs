@@ -19,6 +19,8 @@ type Result<T> = std::result::Result<T, CompileError>;
 
 /// Elements a tile should hold: enough to make its start-up cost vanish, little enough to spread.
 const TILE_ELEMENTS: i64 = 8192;
+/// Iterations whose sum is taken on its own before it joins the total.
+const RUN: i64 = 64;
 /// Rows buffered between levels may take this many elements.
 const MAX_ROW_BUFFER: i64 = 1 << 20;
 
@@ -317,7 +319,8 @@ impl<'a, 'b> Loops<'a, 'b> {
                         (begin, end)
                     }
                 };
-                self.emit_lanes(a, lanes, begin, end, &mut |this, lanes| {
+                let vector = Vector { axis: a, lanes };
+                self.emit_lanes(vector, (begin, end), &[], &mut |this, lanes| {
                     this.emit_levels(Some(Vector { axis: a, lanes }))
                 })?;
             }
@@ -329,13 +332,13 @@ impl<'a, 'b> Loops<'a, 'b> {
         Ok(Tiling { tiles, elements })
     }
 
-    /// Runs `body` over `begin..end` of an axis, in full vectors and then lane by lane.
+    /// Runs `body` over `begin..end` of an axis, in full vectors and then lane by lane. The vectors
+    /// come in runs for the accumulators that want it.
     fn emit_lanes(
         &mut self,
-        axis: u32,
-        lanes: u32,
-        begin: IExpr,
-        end: IExpr,
+        Vector { axis, lanes }: Vector,
+        (begin, end): (IExpr, IExpr),
+        accumulators: &[(usize, Accumulator)],
         body: &mut dyn FnMut(&mut Self, u32) -> Result<()>,
     ) -> Result<()> {
         let begin = self.eval.emitter.index_value(&begin);
@@ -345,11 +348,13 @@ impl<'a, 'b> Loops<'a, 'b> {
         let main = &(&span.floor_div(&IExpr::constant(wide)) * &IExpr::constant(wide)) + &begin;
         let main = self.eval.emitter.index_value(&main);
         if lanes > 1 && main != begin {
-            self.eval.axis[axis as usize] = self.eval.open_for(begin.clone(), main.clone(), wide);
-            self.eval.vector = Some(Vector { axis, lanes });
-            body(self, lanes)?;
-            self.eval.vector = None;
-            self.eval.close();
+            let range = (begin.clone(), main.clone());
+            self.emit_runs(axis, range, wide, accumulators, &mut |this| {
+                this.eval.vector = Some(Vector { axis, lanes });
+                body(this, lanes)?;
+                this.eval.vector = None;
+                Ok(())
+            })?;
         }
         let rest = if lanes > 1 { main } else { begin };
         if rest != end {
@@ -357,6 +362,37 @@ impl<'a, 'b> Loops<'a, 'b> {
             body(self, 1)?;
             self.eval.close();
         }
+        Ok(())
+    }
+
+    /// A loop, cut into runs if accumulators want them.
+    fn emit_runs(
+        &mut self,
+        axis: u32,
+        (begin, end): (IExpr, IExpr),
+        step: i64,
+        accumulators: &[(usize, Accumulator)],
+        body: &mut dyn FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        if !accumulators.iter().any(|a| a.1.takes_runs()) {
+            self.eval.axis[axis as usize] = self.eval.open_for(begin, end, step);
+            body(self)?;
+            self.eval.close();
+            return Ok(());
+        }
+        let run = self.eval.open_for(begin, end.clone(), step * RUN);
+        for (_, accumulator) in accumulators {
+            accumulator.open_run(self.eval);
+        }
+        let stop = bounded(&run, step * RUN, &end);
+        let stop = self.eval.emitter.index_value(&stop);
+        self.eval.axis[axis as usize] = self.eval.open_for(run, stop, step);
+        body(self)?;
+        self.eval.close();
+        for (_, accumulator) in accumulators {
+            accumulator.close_run(self.eval)?;
+        }
+        self.eval.close();
         Ok(())
     }
 
@@ -417,30 +453,44 @@ impl<'a, 'b> Loops<'a, 'b> {
             (None, Some(a)) => self.lanes(pieces, a),
             (None, None) => 1,
         };
+        let mut order: Vec<u32> = axes.iter().copied().filter(|a| Some(*a) != along).collect();
+        order.sort_by_key(|a| std::cmp::Reverse(self.stride_hint(*a)));
+        let innermost = along.or(order.last().copied());
+        let step = if along.is_some() { i64::from(lanes) } else { 1 };
+        let by_lane = along.is_some() && lanes == 1;
+        let in_runs = !by_lane && innermost.is_some_and(|a| self.hint(a) > RUN * step);
         let mut accumulators: Vec<(usize, Accumulator)> = Vec::new();
         for at in pieces {
             let piece = &self.prepared.pieces[*at];
-            if let Some(acc) = Accumulator::declare(piece, self.eval, lanes, along.is_some())? {
+            let lanes_fold = along.is_some();
+            if let Some(acc) = Accumulator::declare(piece, self.eval, lanes, lanes_fold, in_runs)? {
                 accumulators.push((*at, acc));
             }
         }
-        let mut order: Vec<u32> = axes.iter().copied().filter(|a| Some(*a) != along).collect();
-        order.sort_by_key(|a| std::cmp::Reverse(self.stride_hint(*a)));
+        if along.is_none() {
+            order.pop();
+        }
         for a in &order {
             let extent = self.eval.extent(*a);
             self.eval.axis[*a as usize] = self.eval.open_for(IExpr::zero(), extent, 1);
         }
-        match along {
-            None => {
+        match (along, innermost) {
+            (Some(axis), _) => {
+                let range = (IExpr::zero(), self.eval.extent(axis));
+                let sums = &accumulators;
+                self.emit_lanes(Vector { axis, lanes }, range, sums, &mut |this, _| {
+                    this.emit_bodies(pieces, sums)
+                })?;
+            }
+            (None, Some(axis)) => {
+                let range = (IExpr::zero(), self.eval.extent(axis));
+                self.eval.vector = outer.filter(|v| v.lanes > 1);
+                let sums = &accumulators;
+                self.emit_runs(axis, range, 1, sums, &mut |this| this.emit_bodies(pieces, sums))?;
+            }
+            (None, None) => {
                 self.eval.vector = outer.filter(|v| v.lanes > 1);
                 self.emit_bodies(pieces, &accumulators)?;
-            }
-            Some(a) => {
-                let extent = self.eval.extent(a);
-                let accumulators = &accumulators;
-                self.emit_lanes(a, lanes, IExpr::zero(), extent, &mut |this, _| {
-                    this.emit_bodies(pieces, accumulators)
-                })?;
             }
         }
         for _ in &order {

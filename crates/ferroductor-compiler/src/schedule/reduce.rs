@@ -33,6 +33,8 @@ pub struct Accumulator {
     /// Position of the element along the reduced dimensions.
     position: IExpr,
     wide: Registers,
+    /// Sum of the finished runs, where long sums are taken in runs (see [`Accumulator::open_run`]).
+    total: Option<Registers>,
     /// Elements after the last full vector, where lanes run along the reduced axis.
     single: Option<Registers>,
     is_scan: bool,
@@ -50,6 +52,7 @@ impl Accumulator {
         eval: &mut Evaluator<'_>,
         lanes: u32,
         folds: bool,
+        in_runs: bool,
     ) -> Result<Option<Accumulator>> {
         let (combine, value, position, is_scan) = match &piece.action {
             Action::Reduce {
@@ -62,14 +65,42 @@ impl Accumulator {
         };
         let dtype = value.dtype();
         let wide = Registers::declare(eval, combine, dtype, lanes);
+        let rounds = combine == Combine::Sum && dtype.is_float() && !is_scan;
+        let total =
+            (in_runs && rounds).then(|| Registers::declare(eval, combine, dtype, lanes));
         let single = (folds && lanes > 1).then(|| Registers::declare(eval, combine, dtype, 1));
         Ok(Some(Accumulator {
             combine,
             position,
             wide,
+            total,
             single,
             is_scan,
         }))
+    }
+
+    pub fn takes_runs(&self) -> bool {
+        self.total.is_some()
+    }
+
+    /// Starts a run: rounding errors grow with the length of a chain of additions, so long sums are
+    /// taken as sums of shorter ones.
+    pub fn open_run(&self, eval: &mut Evaluator<'_>) {
+        if self.total.is_some() {
+            let ty = eval.emitter.register_type(self.wide.value);
+            let zero = eval.emitter.constant(neutral(self.combine, ty.scalar), ty);
+            eval.emitter.set(self.wide.value, zero);
+        }
+    }
+
+    /// Adds the run to the total.
+    pub fn close_run(&self, eval: &mut Evaluator<'_>) -> Result<()> {
+        if let Some(total) = self.total {
+            let (sum, run) = (total.get(eval), self.wide.get(eval));
+            let sum = combine(eval, self.combine, sum, run, false)?;
+            total.set(eval, sum);
+        }
+        Ok(())
     }
 
     /// Takes in one element (per lane).
@@ -103,7 +134,7 @@ impl Accumulator {
         if self.is_scan {
             return Ok(None);
         }
-        let mut pair = self.wide.get(eval);
+        let mut pair = self.total.unwrap_or(self.wide).get(eval);
         if let Some(single) = self.single {
             pair = fold_lanes(eval, self.combine, pair)?;
             let rest = single.get(eval);
