@@ -21,7 +21,7 @@ def test_picking(dtype, dynamic):
     def function(x, i, j):
         picked = [x[i], x[:, j], x[i, :, i % 5], x[i, j], x[..., i % 5], x[None, i]]
         picked += [x.index_select(1, i % 6), x.gather(0, i.abs().view(1, 4, 1)), x[i, 1:3]]
-        return picked + [x.take_along_dim(j.abs().view(1, 3, 1) % 5, 2)]
+        return picked + [x.take_along_dim(j.abs().view(1, 1, 3) % 5, 2)]
 
     same(function, x, rows, columns, dynamic=dynamic)
 

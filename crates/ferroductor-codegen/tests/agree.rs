@@ -4,6 +4,9 @@
 //! C++ is compiled in batches, so that one run of the compiler checks many kernels.
 //! `FERRODUCTOR_SEEDS=20000` tries more; `FERRODUCTOR_CXX` names the compiler.
 
+// Settings of the tests themselves.
+#![allow(clippy::disallowed_methods)]
+
 mod cpp_common;
 
 use cpp_common::*;

@@ -3,6 +3,9 @@
 //! The golden files are rewritten by
 //! `FERRODUCTOR_UPDATE=1 cargo test -p ferroductor-codegen --test cpp_print`.
 
+// Settings of the tests themselves.
+#![allow(clippy::disallowed_methods)]
+
 mod cpp_common;
 
 use cpp_common::*;

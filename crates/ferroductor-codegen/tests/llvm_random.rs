@@ -1,6 +1,9 @@
 //! Random kernels: native code against the reference interpreter, on every instruction set that
 //! this machine has.
 
+// Settings of the tests themselves.
+#![allow(clippy::disallowed_methods)]
+
 mod llvm_common;
 
 use ferroductor_codegen::llvm::{self, Options};

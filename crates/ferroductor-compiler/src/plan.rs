@@ -8,7 +8,7 @@ use crate::error::CompileError;
 use crate::fuse::group::{Fusion, Refusal, fuse};
 use crate::fuse::nest::Work;
 use crate::fuse::{Nests, realize};
-use crate::graph::{Expr, Graph, Source, Tensor, TensorId, View};
+use crate::graph::{E, Expr, Graph, Source, Tensor, TensorId, View, visit};
 use crate::layout::{argument_nodes, copy_of, geometry, has_geometry};
 use crate::lower::{Item, Meaning, Module, Numerics, lower};
 use crate::schedule::{Scheduled, schedule};
@@ -807,21 +807,51 @@ fn describe_source(source: &Source) -> String {
     }
 }
 
-fn describe_expr(e: &Arc<Expr>) -> String {
+/// An expression with its shared subterms named, so that the text is as long as the expression.
+fn describe_expr(e: &E) -> String {
+    let mut uses: HashMap<*const Expr, usize> = HashMap::new();
+    let mut order: Vec<E> = Vec::new();
+    visit(e, &mut |e| {
+        order.push(e.clone());
+        for child in e.children() {
+            *uses.entry(Arc::as_ptr(child)).or_default() += 1;
+        }
+    });
+    let mut texts: HashMap<*const Expr, String> = HashMap::new();
+    let mut shared = String::new();
+    let mut names = 0;
+    for term in &order {
+        let mut text = describe_term(term, &texts);
+        let again = uses.get(&Arc::as_ptr(term)).is_some_and(|n| *n > 1);
+        if again && !term.children().is_empty() {
+            shared += &format!(", %{names} = {text}");
+            text = format!("%{names}");
+            names += 1;
+        }
+        texts.insert(Arc::as_ptr(term), text);
+    }
+    let own = texts.remove(&Arc::as_ptr(e)).unwrap_or_default();
+    match shared.strip_prefix(", ") {
+        Some(shared) => format!("{own} where {shared}"),
+        None => own,
+    }
+}
+
+/// One term, given the texts of those below it.
+fn describe_term(e: &E, texts: &HashMap<*const Expr, String>) -> String {
+    let text = |e: &E| texts.get(&Arc::as_ptr(e)).cloned().unwrap_or_default();
     match &**e {
         Expr::Const(l, _) => format!("{l:?}"),
         Expr::Index(i) => format!("{i}"),
         Expr::Load(l) => format!("t{}{:?}", l.tensor.0, l.index),
         Expr::Prim { prim, args, .. } => {
-            let args: Vec<String> = args.iter().map(describe_expr).collect();
+            let args: Vec<String> = args.iter().map(text).collect();
             format!("{prim}({})", args.join(", "))
         }
-        Expr::Convert(v, d) => format!("{d}({})", describe_expr(v)),
-        Expr::Round(v, d) => format!("round_{d}({})", describe_expr(v)),
-        Expr::Guard { value, other, .. } => {
-            format!("guard({}, {})", describe_expr(value), describe_expr(other))
-        }
-        Expr::Check { value, bound, .. } => format!("check({}, {bound})", describe_expr(value)),
+        Expr::Convert(v, d) => format!("{d}({})", text(v)),
+        Expr::Round(v, d) => format!("round_{d}({})", text(v)),
+        Expr::Guard { value, other, .. } => format!("guard({}, {})", text(value), text(other)),
+        Expr::Check { value, bound, .. } => format!("check({}, {bound})", text(value)),
     }
 }
 

@@ -131,6 +131,8 @@ fn private(folder: &Path) -> std::io::Result<()> {
     ))
 }
 
+// The user's cache folder is named by the environment.
+#[allow(clippy::disallowed_methods)]
 fn default_cache() -> PathBuf {
     let set = |name: &str| {
         std::env::var_os(name)

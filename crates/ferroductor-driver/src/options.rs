@@ -285,6 +285,8 @@ impl std::error::Error for OptionError {}
 
 impl Options {
     /// Defaults, then the environment, then `mode`, then `given`.
+    // The one place where options are read from the environment.
+    #[allow(clippy::disallowed_methods)]
     pub fn resolve(mode: Option<&str>, given: &[(String, String)]) -> Result<Options, OptionError> {
         Options::resolve_with(mode, given, &|name| std::env::var(name).ok())
     }

@@ -6,6 +6,7 @@ mod convert;
 mod doctor;
 mod errors;
 mod import;
+mod limits;
 mod report;
 
 use pyo3::prelude::*;
@@ -25,6 +26,7 @@ fn _ferroductor(module: &Bound<'_, PyModule>) -> PyResult<()> {
         convert::roundtrip_through_handles,
         module
     )?)?;
+    module.add_function(wrap_pyfunction!(limits::bench_limits, module)?)?;
     module.add_function(wrap_pyfunction!(doctor::explain_text, module)?)?;
     module.add_function(wrap_pyfunction!(doctor::command_line, module)?)?;
     module.add(

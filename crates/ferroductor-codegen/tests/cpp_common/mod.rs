@@ -1,5 +1,8 @@
 //! C++ compilers of this machine, and calls of compiled kernels on guarded memory.
 
+// Settings of the tests themselves.
+#![allow(clippy::disallowed_methods)]
+
 #![allow(dead_code)] // Each test file uses a part.
 
 use ferroductor_abi::KernelFn;

@@ -315,66 +315,62 @@ fn place(definition: &E, index: &[IExpr], values: &[E], extents: &[IExpr]) -> E 
 
 /// Like [`place`] where the index itself is loaded: each load in the definition carries the values
 /// along, after its own.
-fn place_indirect(e: &E, index: &[IExpr], values: &[E], extents: &[IExpr]) -> E {
+fn place_indirect(root: &E, index: &[IExpr], values: &[E], extents: &[IExpr]) -> E {
+    let mut memo: HashMap<*const Expr, E> = HashMap::new();
+    crate::graph::visit(root, &mut |e| {
+        let new = place_term(e, &memo, index, values, extents);
+        memo.insert(Arc::as_ptr(e), new);
+    });
+    memo.remove(&Arc::as_ptr(root)).unwrap_or_else(|| root.clone())
+}
+
+/// One term of [`place_indirect`], its subterms already placed.
+fn place_term(
+    e: &E,
+    placed: &HashMap<*const Expr, E>,
+    index: &[IExpr],
+    values: &[E],
+    extents: &[IExpr],
+) -> E {
     use ferroductor_ir::{Atom, Extents};
     let ranges = Extents(extents);
+    let done = |e: &E| placed.get(&Arc::as_ptr(e)).unwrap_or(e).clone();
     match &**e {
         Expr::Const(..) => e.clone(),
         Expr::Index(i) => {
             let at = i.with_vars(index, &ranges);
-            let mut value = None;
-            if let Some(k) = single_value(&at) {
-                value = values.get(k as usize).cloned();
-            }
+            let value = single_value(&at).and_then(|k| values.get(k as usize).cloned());
             // An index expression of loaded positions is rebuilt from arithmetic.
             value.unwrap_or_else(|| arithmetic(&at, values))
         }
         Expr::Load(l) => {
             let own = l.values.len() as u32;
-            let shifted: Vec<IExpr> = index
-                .iter()
-                .map(|i| {
-                    i.substitute(
-                        &|a| match a {
-                            Atom::Value(k) => Some(IExpr::value(k + own)),
-                            _ => None,
-                        },
-                        &ranges,
-                    )
-                })
-                .collect();
-            let mut all: Vec<E> = l
-                .values
-                .iter()
-                .map(|v| place_indirect(v, index, values, extents))
-                .collect();
-            all.extend(values.iter().cloned());
+            let after_own = |a: &Atom| match a {
+                Atom::Value(k) => Some(IExpr::value(k + own)),
+                _ => None,
+            };
+            let shifted: Vec<IExpr> =
+                index.iter().map(|i| i.substitute(&after_own, &ranges)).collect();
             Arc::new(Expr::Load(Load {
                 tensor: l.tensor,
                 index: l.index.iter().map(|i| i.with_vars(&shifted, &ranges)).collect(),
-                values: all,
+                values: l.values.iter().map(done).chain(values.iter().cloned()).collect(),
                 dtype: l.dtype,
             }))
         }
         Expr::Prim { prim, args, dtype } => Arc::new(Expr::Prim {
             prim: *prim,
-            args: args
-                .iter()
-                .map(|a| place_indirect(a, index, values, extents))
-                .collect(),
+            args: args.iter().map(done).collect(),
             dtype: *dtype,
         }),
-        Expr::Convert(v, d) => Arc::new(Expr::Convert(
-            place_indirect(v, index, values, extents),
-            *d,
-        )),
-        Expr::Round(v, d) => Arc::new(Expr::Round(place_indirect(v, index, values, extents), *d)),
+        Expr::Convert(v, d) => Arc::new(Expr::Convert(done(v), *d)),
+        Expr::Round(v, d) => Arc::new(Expr::Round(done(v), *d)),
         Expr::Check {
             value,
             bound,
             error,
         } => Arc::new(Expr::Check {
-            value: place_indirect(value, index, values, extents),
+            value: done(value),
             bound: bound.clone(),
             error: *error,
         }),

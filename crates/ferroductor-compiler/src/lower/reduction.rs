@@ -90,6 +90,16 @@ impl Span {
         convert(&self.view.load(&self.inner(), &self.all_extents()), dtype)
     }
 
+    /// Does the direction in which the view lies contiguously in memory stay?
+    fn keeps_contiguous(&self, graph: &graph::Graph) -> bool {
+        let Some((strides, _)) = crate::layout::geometry(graph, &self.view) else {
+            return false;
+        };
+        let contiguous = (0..strides.len())
+            .find(|d| strides[*d].is_one() && !self.view.sizes[*d].is_one());
+        contiguous.is_some_and(|d| !self.dims.contains(&d))
+    }
+
     fn count(&self) -> IExpr {
         IExpr::product(&self.extents)
     }
@@ -128,17 +138,23 @@ impl Lowerer<'_> {
         self.intermediate(dtype, span.kept.clone(), source)
     }
 
-    /// Which reduced dimension to cut into how many parts, if any.
+    /// Which reduced dimension to cut into how many parts, if any. Sums of columns are cut sooner:
+    /// parts keep their chains of additions short, too.
     fn parts(&self, span: &Span, combine: Combine) -> Option<(usize, i64)> {
         let graph = &self.module.graph;
-        let few = graph.hint_numel(&span.kept) < MIN_RESULTS;
-        let much = graph.hint_numel(&span.extents) >= MANY_ELEMENTS;
-        if !few || !much || matches!(combine, Combine::ArgMax | Combine::ArgMin) {
+        if matches!(combine, Combine::ArgMax | Combine::ArgMin) {
             return None;
         }
+        let elements = graph.hint_numel(&span.extents);
+        let (least, most) = if span.keeps_contiguous(graph) {
+            (elements >= 256).then_some((2, MAX_PARTS))?
+        } else {
+            let few = graph.hint_numel(&span.kept) < MIN_RESULTS;
+            (few && elements >= MANY_ELEMENTS).then_some((8, MAX_PARTS))?
+        };
         span.extents.iter().enumerate().find_map(|(dim, extent)| {
             let extent = extent.as_const()?;
-            let parts = (8..=MAX_PARTS).rev().find(|c| extent % c == 0)?;
+            let parts = (least..=most).rev().find(|c| extent % c == 0)?;
             Some((dim, parts))
         })
     }
@@ -153,16 +169,16 @@ impl Lowerer<'_> {
     ) -> View {
         let kept = span.kept.len() as u32;
         let length = span.extents[dim].floor_div(&IExpr::constant(parts));
-        let mut sizes = span.kept.clone();
-        sizes.push(IExpr::constant(parts));
+        let mut sizes = vec![IExpr::constant(parts)];
+        sizes.extend(span.kept.iter().cloned());
         let mut extents = span.extents.clone();
         extents[dim] = length.clone();
-        // The part's number becomes a kept variable; reduced variables move up by one.
-        let mut vars = variables(kept as usize);
+        // The part's number becomes the first variable; all others move up by one.
+        let mut vars: Vec<IExpr> = (1..=kept).map(IExpr::var).collect();
         for r in 0..span.extents.len() as u32 {
             let own = IExpr::var(kept + 1 + r);
             vars.push(if r as usize == dim {
-                &(&IExpr::var(kept) * &length) + &own
+                &(&IExpr::var(0) * &length) + &own
             } else {
                 own
             });
@@ -175,8 +191,12 @@ impl Lowerer<'_> {
             extents,
             value,
         };
-        let partial = self.intermediate(dtype, sizes.clone(), source);
-        let value = partial.load(&variables(sizes.len()), &sizes);
+        let partial = self.intermediate(dtype, sizes, source);
+        let mut at = vec![IExpr::var(kept)];
+        at.extend(variables(kept as usize));
+        let mut domain = span.kept.clone();
+        domain.push(IExpr::constant(parts));
+        let value = partial.load(&at, &domain);
         let source = Source::Reduce {
             combine,
             extents: vec![IExpr::constant(parts)],

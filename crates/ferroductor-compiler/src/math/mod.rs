@@ -19,6 +19,8 @@ mod inverse_trig;
 mod log;
 mod pow;
 mod trig;
+mod trig_double;
+mod two;
 
 pub use builder::{Builder, Operand, Value};
 
@@ -120,6 +122,9 @@ fn double(prim: Prim) -> Option<Definition> {
         Prim::Erf => unary(erf::erf, 2.0),
         Prim::Erfc => unary(erf::erfc, 3.0),
         Prim::Pow => binary(pow::pow_f64, 2.0),
+        Prim::Sin => unary(trig_double::sin_f64, 1.0),
+        Prim::Cos => unary(trig_double::cos_f64, 1.0),
+        Prim::Tan => unary(trig_double::tan_f64, 1.0),
         _ => None,
     }
 }

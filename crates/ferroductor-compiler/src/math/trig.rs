@@ -12,7 +12,7 @@ const HALF_PI: [f64; 2] = [1.5707963267948966, 6.123233995736766e-17];
 
 /// `(sin(r) / r - 1) / r^2` in powers of `r^2`; error 2^-27 of `sin(r)`.
 const SIN: [f64; 3] = [-0.16666655, 0.008332189, -0.00019518286];
-/// `(cos(r) - 1) / r^2` in powers of `r^2`; error 2^-33 of `cos(r)`.
+/// `(cos(r) - 1) / r^2` in powers of `r^2`; error 2^-32 of `cos(r)`.
 const COS: [f64; 4] = [-0.5, 0.041666646, -0.001388731, 2.4432327e-05];
 
 /// Operands from here on are folded first: their multiple of `pi / 2` has too many bits.

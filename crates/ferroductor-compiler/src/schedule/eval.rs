@@ -132,6 +132,8 @@ impl<'a> Evaluator<'a> {
 
     // Expressions.
 
+    /// The value of an expression of the kernel. It is remembered by address, so the expression must
+    /// live as long as the evaluator: never a temporary one.
     pub fn eval(&mut self, e: &E) -> Result<ValueId> {
         let key = (Arc::as_ptr(e), self.vector.map(|v| v.lanes));
         if let Some(known) = self.memo.iter().rev().find_map(|m| m.get(&key)) {
@@ -194,7 +196,8 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn index(&mut self, e: &IExpr) -> Result<ValueId> {
+    /// The `i64` value of an index expression, in lanes where it depends on the vectorised axis.
+    pub fn index(&mut self, e: &IExpr) -> Result<ValueId> {
         match self.lane_stride(e) {
             Lane::Uniform => {
                 let expr = self.place(e);

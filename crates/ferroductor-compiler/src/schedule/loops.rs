@@ -17,8 +17,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 type Result<T> = std::result::Result<T, CompileError>;
 
-/// Elements a tile should hold: enough to make its start-up cost vanish, little enough to spread.
-const TILE_ELEMENTS: i64 = 8192;
 /// Iterations whose sum is taken on its own before it joins the total.
 const RUN: i64 = 64;
 /// Rows buffered between levels may take this many elements.
@@ -30,7 +28,7 @@ pub struct Loops<'a, 'b> {
     pub eval: &'a mut Evaluator<'b>,
     /// Does the tensor need memory outside the kernel?
     pub external: &'b dyn Fn(TensorId) -> bool,
-    levels: Vec<usize>,
+    pub(super) levels: Vec<usize>,
     /// Memory of pieces that are read at later levels.
     memory: HashMap<usize, (Buf, IExpr)>,
     /// Extra stores into local row buffers.
@@ -70,14 +68,17 @@ impl<'a, 'b> Loops<'a, 'b> {
             .filter(|a| !self.prepared.axes[*a as usize].is_one())
             .collect();
         let lanes_outside = self.outer_vector(&outer);
-        self.emit_tiles(outer, lanes_outside)
+        match lanes_outside {
+            Some(axis) if self.is_plain_columns() => self.emit_columns(outer, axis),
+            _ => self.emit_tiles(outer, lanes_outside),
+        }
     }
 
-    fn hint(&self, axis: u32) -> i64 {
+    pub(super) fn hint(&self, axis: u32) -> i64 {
         self.graph.hint(&self.prepared.axes[axis as usize]).max(1)
     }
 
-    fn inner_axes(&self, piece: &Piece) -> Vec<u32> {
+    pub(super) fn inner_axes(&self, piece: &Piece) -> Vec<u32> {
         piece
             .axes()
             .into_iter()
@@ -196,7 +197,7 @@ impl<'a, 'b> Loops<'a, 'b> {
     }
 
     /// Lanes for a set of pieces: full vectors of the widest data among them.
-    fn lanes(&self, pieces: &[usize], axis: u32) -> u32 {
+    pub(super) fn lanes(&self, pieces: &[usize], axis: u32) -> u32 {
         let mut widest = 4usize;
         for at in pieces {
             let piece = &self.prepared.pieces[*at];
@@ -225,116 +226,9 @@ impl<'a, 'b> Loops<'a, 'b> {
 
     // Tiles.
 
-    fn emit_tiles(&mut self, outer: Vec<u32>, vector: Option<u32>) -> Result<Tiling> {
-        let all: Vec<usize> = (0..self.prepared.pieces.len()).collect();
-        let mut order: Vec<u32> = outer
-            .iter()
-            .copied()
-            .filter(|a| Some(*a) != vector)
-            .collect();
-        order.sort_by_key(|a| std::cmp::Reverse(self.stride_hint(*a)));
-        let inner: BTreeSet<u32> = self
-            .prepared
-            .pieces
-            .iter()
-            .flat_map(|p| self.inner_axes(p))
-            .collect();
-        let per_point = inner
-            .iter()
-            .map(|a| self.hint(*a))
-            .fold(1i64, i64::saturating_mul);
-
-        // How far one tile reaches along the vector axis and along the last of the others.
-        let lanes = vector.map_or(1, |a| self.lanes(&all, a));
-        let reach = vector.map(|a| {
-            let whole = self.hint(a);
-            let wanted = (TILE_ELEMENTS / per_point).max(i64::from(lanes) * 4);
-            if whole <= wanted + wanted / 2 {
-                None
-            } else {
-                Some(even_chunk(&self.prepared.axes[a as usize], wanted, i64::from(lanes)))
-            }
-        });
-        let run = match (vector, &reach) {
-            (Some(_), Some(Some(chunk))) => *chunk,
-            (Some(a), _) => self.hint(a),
-            _ => 1,
-        };
-        let run = run.saturating_mul(per_point).max(1);
-        let block = order
-            .last()
-            .map(|a| (TILE_ELEMENTS / run).clamp(1, self.hint(*a)));
-
-        let mut rest = IExpr::var(TILE.0);
-        let mut tiles = IExpr::one();
-        let mut take = |count: IExpr, this: &mut Self| -> IExpr {
-            let at = if count.is_one() {
-                IExpr::zero()
-            } else {
-                let at = rest.modulo(&count);
-                rest = rest.floor_div(&count);
-                this.eval.emitter.index_value(&at)
-            };
-            tiles = &tiles * &count;
-            at
-        };
-        let chunk_at = match (vector, &reach) {
-            (Some(a), Some(Some(chunk))) => {
-                let extent = self.eval.extent(a);
-                Some((take(extent.ceil_div(*chunk), self), *chunk))
-            }
-            _ => None,
-        };
-        let mut blocked = None;
-        for (n, a) in order.iter().enumerate().rev() {
-            let extent = self.eval.extent(*a);
-            if n == order.len() - 1
-                && let Some(block) = block
-                && block > 1
-            {
-                let at = take(extent.ceil_div(block), self);
-                blocked = Some((*a, at, block));
-            } else {
-                self.eval.axis[*a as usize] = take(extent, self);
-            }
-        }
-        let blocked_open = blocked.is_some();
-        if let Some((a, at, block)) = blocked {
-            let extent = self.eval.extent(a);
-            let begin = &at * &IExpr::constant(block);
-            let end = bounded(&begin, block, &extent);
-            let end = self.eval.emitter.index_value(&end);
-            let begin = self.eval.emitter.index_value(&begin);
-            self.eval.axis[a as usize] = self.eval.open_for(begin, end, 1);
-        }
-        match vector {
-            None => self.emit_levels(None)?,
-            Some(a) => {
-                let extent = self.eval.extent(a);
-                let (begin, end) = match chunk_at {
-                    None => (IExpr::zero(), extent),
-                    Some((at, chunk)) => {
-                        let begin = &at * &IExpr::constant(chunk);
-                        let end = bounded(&begin, chunk, &extent);
-                        (begin, end)
-                    }
-                };
-                let vector = Vector { axis: a, lanes };
-                self.emit_lanes(vector, (begin, end), &[], &mut |this, lanes| {
-                    this.emit_levels(Some(Vector { axis: a, lanes }))
-                })?;
-            }
-        }
-        if blocked_open {
-            self.eval.close();
-        }
-        let elements = run.saturating_mul(block.unwrap_or(1));
-        Ok(Tiling { tiles, elements })
-    }
-
     /// Runs `body` over `begin..end` of an axis, in full vectors and then lane by lane. The vectors
     /// come in runs for the accumulators that want it.
-    fn emit_lanes(
+    pub(super) fn emit_lanes(
         &mut self,
         Vector { axis, lanes }: Vector,
         (begin, end): (IExpr, IExpr),
@@ -396,7 +290,17 @@ impl<'a, 'b> Loops<'a, 'b> {
         Ok(())
     }
 
-    fn stride_hint(&self, axis: u32) -> i64 {
+    pub(super) fn all_inner_axes(&self) -> Vec<u32> {
+        let inner: BTreeSet<u32> = self
+            .prepared
+            .pieces
+            .iter()
+            .flat_map(|p| self.inner_axes(p))
+            .collect();
+        inner.into_iter().collect()
+    }
+
+    pub(super) fn stride_hint(&self, axis: u32) -> i64 {
         self.prepared
             .pieces
             .iter()
@@ -408,7 +312,7 @@ impl<'a, 'b> Loops<'a, 'b> {
 
     // Levels at one outer point (or one vector of them).
 
-    fn emit_levels(&mut self, vector: Option<Vector>) -> Result<()> {
+    pub(super) fn emit_levels(&mut self, vector: Option<Vector>) -> Result<()> {
         let last = self.levels.iter().copied().max().unwrap_or(0);
         for level in 0..=last {
             for (at, piece) in self.prepared.pieces.iter().enumerate() {
@@ -516,7 +420,7 @@ impl<'a, 'b> Loops<'a, 'b> {
         })
     }
 
-    fn emit_bodies(
+    pub(super) fn emit_bodies(
         &mut self,
         pieces: &[usize],
         accumulators: &[(usize, Accumulator)],
@@ -627,7 +531,7 @@ fn store_at(eval: &mut Evaluator<'_>, buf: Buf, offset: &IExpr, value: ValueId) 
         eval.emitter.store(buf, index, value);
         return Ok(());
     }
-    let at = eval.eval(&std::sync::Arc::new(Expr::Index(offset.clone())))?;
+    let at = eval.index(offset)?;
     let dtype = eval.emitter.buf_dtype(buf);
     let value = eval.emitter.convert(value, dtype);
     eval.emitter.statement(Stmt::Scatter {
@@ -705,25 +609,10 @@ fn is_costly(value: &E) -> bool {
 }
 
 /// `min(begin + length, extent)`, without the minimum where the length divides the extent.
-fn bounded(begin: &IExpr, length: i64, extent: &IExpr) -> IExpr {
+pub(super) fn bounded(begin: &IExpr, length: i64, extent: &IExpr) -> IExpr {
     let end = begin + &IExpr::constant(length);
     match extent.as_const() {
         Some(e) if e % length == 0 => end,
         _ => end.smaller(extent),
     }
-}
-
-/// A chunk length near `wanted`: a divisor of a static extent where there is a good one.
-fn even_chunk(extent: &IExpr, wanted: i64, lanes: i64) -> i64 {
-    let rounded = (wanted + lanes - 1) / lanes * lanes;
-    if let Some(e) = extent.as_const() {
-        let mut candidate = rounded;
-        while candidate >= (rounded / 2).max(lanes) {
-            if e % candidate == 0 {
-                return candidate;
-            }
-            candidate -= lanes;
-        }
-    }
-    rounded
 }

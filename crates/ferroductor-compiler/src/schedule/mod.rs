@@ -1,11 +1,13 @@
 //! From fused groups to kernels in loop IR.
 
+mod columns;
 mod contract;
 mod emitter;
 mod eval;
 mod loops;
 pub mod prepare;
 mod reduce;
+mod tiles;
 
 use crate::error::CompileError;
 use crate::fuse::{Group, GroupKind, Nests};

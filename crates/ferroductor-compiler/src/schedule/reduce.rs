@@ -112,8 +112,7 @@ impl Accumulator {
         };
         let value = eval.emitter.widen(value, registers.lanes);
         let at = if is_arg(self.combine) {
-            let e = std::sync::Arc::new(crate::graph::Expr::Index(self.position.clone()));
-            let at = eval.eval(&e)?;
+            let at = eval.index(&self.position)?;
             Some(eval.emitter.widen(at, registers.lanes))
         } else {
             None
@@ -172,6 +171,17 @@ impl Registers {
             eval.emitter.set(register, at);
         }
     }
+}
+
+/// Combines two values of a combination without positions.
+pub fn combine_values(
+    eval: &mut Evaluator<'_>,
+    how: Combine,
+    a: ValueId,
+    b: ValueId,
+) -> Result<ValueId> {
+    let pair = |value: ValueId| Pair { value, at: None };
+    Ok(combine(eval, how, pair(a), pair(b), false)?.value)
 }
 
 /// Combines `b` into `a`. `unordered`: `b` need not come after `a`.
