@@ -12,11 +12,24 @@ pub struct NestId(pub u32);
 #[derive(Clone, Debug)]
 pub enum Work {
     /// Stores `value` at `index` (in dimensions of the tensor).
-    Store { value: E, index: Vec<IExpr> },
+    Store {
+        value: E,
+        index: Vec<IExpr>,
+    },
     /// Combines `value` over the reduction variables.
-    Reduce { combine: Combine, value: E },
-    Contract { a: Load, b: Load },
-    Scan { combine: Combine, dim: usize, value: E },
+    Reduce {
+        combine: Combine,
+        value: E,
+    },
+    Contract {
+        a: Load,
+        b: Load,
+    },
+    Scan {
+        combine: Combine,
+        dim: usize,
+        value: E,
+    },
     /// The scatter loop proper; the base has been copied by a nest before it.
     Scatter {
         index: Vec<IExpr>,
@@ -139,7 +152,11 @@ fn nests_of(graph: &Graph, id: TensorId, inliner: &mut Inliner<'_>) -> Vec<Nest>
             let domain: Vec<IExpr> = tensor.sizes.iter().chain(extents).cloned().collect();
             let value = inliner.inline(value, &domain);
             let combine = *combine;
-            vec![nest(&tensor.sizes, extents, Work::Reduce { combine, value })]
+            vec![nest(
+                &tensor.sizes,
+                extents,
+                Work::Reduce { combine, value },
+            )]
         }
         Source::Contract { a, b, k } => {
             let (a, b) = (a.clone(), b.clone());
@@ -321,7 +338,8 @@ fn place_indirect(root: &E, index: &[IExpr], values: &[E], extents: &[IExpr]) ->
         let new = place_term(e, &memo, index, values, extents);
         memo.insert(Arc::as_ptr(e), new);
     });
-    memo.remove(&Arc::as_ptr(root)).unwrap_or_else(|| root.clone())
+    memo.remove(&Arc::as_ptr(root))
+        .unwrap_or_else(|| root.clone())
 }
 
 /// One term of [`place_indirect`], its subterms already placed.
@@ -349,12 +367,23 @@ fn place_term(
                 Atom::Value(k) => Some(IExpr::value(k + own)),
                 _ => None,
             };
-            let shifted: Vec<IExpr> =
-                index.iter().map(|i| i.substitute(&after_own, &ranges)).collect();
+            let shifted: Vec<IExpr> = index
+                .iter()
+                .map(|i| i.substitute(&after_own, &ranges))
+                .collect();
             Arc::new(Expr::Load(Load {
                 tensor: l.tensor,
-                index: l.index.iter().map(|i| i.with_vars(&shifted, &ranges)).collect(),
-                values: l.values.iter().map(done).chain(values.iter().cloned()).collect(),
+                index: l
+                    .index
+                    .iter()
+                    .map(|i| i.with_vars(&shifted, &ranges))
+                    .collect(),
+                values: l
+                    .values
+                    .iter()
+                    .map(done)
+                    .chain(values.iter().cloned())
+                    .collect(),
                 dtype: l.dtype,
             }))
         }

@@ -73,7 +73,12 @@ fn threshold(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let dtype = shape.meta.dtype;
     let x = cx.arg(&shape, args, 0, "self")?;
     let bound = cx.arg(&shape, args, 1, "threshold")?;
-    let fill = cx.element(&Operand::Number(literal(args.need(2, "value")?)?), &[], &[], dtype);
+    let fill = cx.element(
+        &Operand::Number(literal(args.need(2, "value")?)?),
+        &[],
+        &[],
+        dtype,
+    );
     let below = prim(Prim::Le, &[&x, &bound]);
     Ok(cx.pointwise(&shape.meta, prim(Prim::Select, &[&below, &fill, &x])))
 }
@@ -101,4 +106,3 @@ fn threshold_backward(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning>
     let zero = number(cx, 0.0, shape.meta.dtype);
     Ok(cx.pointwise(&shape.meta, prim(Prim::Select, &[&below, &zero, &grad])))
 }
-

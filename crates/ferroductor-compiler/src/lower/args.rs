@@ -16,7 +16,11 @@ impl<'a> Args<'a> {
 
     /// The argument at a position or under its schema name; `None` where it is left out or None.
     pub fn get(&self, position: usize, name: &str) -> Option<&'a fx::Arg> {
-        let arg = self.node.args.get(position).or_else(|| self.node.kwarg(name))?;
+        let arg = self
+            .node
+            .args
+            .get(position)
+            .or_else(|| self.node.kwarg(name))?;
         (*arg != fx::Arg::None).then_some(arg)
     }
 
@@ -42,7 +46,9 @@ impl<'a> Args<'a> {
         match self.get(position, name) {
             None => Ok(None),
             Some(fx::Arg::Int(i)) => Ok(Some(*i)),
-            Some(_) => Err(Reason::new(format!("argument {name} is not a static integer"))),
+            Some(_) => Err(Reason::new(format!(
+                "argument {name} is not a static integer"
+            ))),
         }
     }
 
@@ -51,7 +57,9 @@ impl<'a> Args<'a> {
             None => Ok(default),
             Some(fx::Arg::Int(i)) => Ok(*i as f64),
             Some(fx::Arg::Float(x)) => Ok(*x),
-            Some(_) => Err(Reason::new(format!("argument {name} is not a static number"))),
+            Some(_) => Err(Reason::new(format!(
+                "argument {name} is not a static number"
+            ))),
         }
     }
 
@@ -236,7 +244,13 @@ pub fn broadcast(view: &View, at: &[IExpr], sizes: &[IExpr]) -> E {
         .sizes
         .iter()
         .zip(&at[skip..])
-        .map(|(size, i)| if size.is_one() { IExpr::zero() } else { i.clone() })
+        .map(|(size, i)| {
+            if size.is_one() {
+                IExpr::zero()
+            } else {
+                i.clone()
+            }
+        })
         .collect();
     view.load(&own, sizes)
 }

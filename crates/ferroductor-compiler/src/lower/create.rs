@@ -8,10 +8,22 @@ use ferroductor_ir::{IExpr, Literal, Prim, fx};
 
 pub fn rule(name: &str) -> Option<Rule> {
     Some(match name {
-        "aten.full" | "aten.full_like" | "aten.zeros" | "aten.ones" | "aten.zeros_like"
-        | "aten.ones_like" | "aten.scalar_tensor" | "aten.new_zeros" | "aten.new_full"
-        | "aten.new_ones" | "aten.fill.Scalar" | "aten.empty.memory_format" | "aten.empty_strided"
-        | "aten.empty_like" | "aten.new_empty" | "aten.new_empty_strided"
+        "aten.full"
+        | "aten.full_like"
+        | "aten.zeros"
+        | "aten.ones"
+        | "aten.zeros_like"
+        | "aten.ones_like"
+        | "aten.scalar_tensor"
+        | "aten.new_zeros"
+        | "aten.new_full"
+        | "aten.new_ones"
+        | "aten.fill.Scalar"
+        | "aten.empty.memory_format"
+        | "aten.empty_strided"
+        | "aten.empty_like"
+        | "aten.new_empty"
+        | "aten.new_empty_strided"
         | "aten.empty_permuted" => full,
         "aten.fill.Tensor" => fill_tensor,
         "prims.iota" | "aten.arange.start_step" | "aten.arange.start" | "aten.arange" => iota,
@@ -84,4 +96,3 @@ fn triangle(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let zero = number(cx, 0.0, shape.meta.dtype);
     Ok(cx.pointwise(&shape.meta, prim(Prim::Select, &[&keep, &x, &zero])))
 }
-

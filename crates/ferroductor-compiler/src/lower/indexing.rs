@@ -13,13 +13,16 @@ pub fn rule(name: &str) -> Option<Rule> {
         "aten.gather" => gather,
         "aten.index_select" => index_select,
         "aten.index.Tensor" | "aten._unsafe_index.Tensor" => index,
-        "aten.scatter.src" | "aten.scatter.value" | "aten.scatter_add"
+        "aten.scatter.src"
+        | "aten.scatter.value"
+        | "aten.scatter_add"
         | "aten.scatter_reduce.two" => scatter,
         "aten.index_add" => index_add,
         "aten.index_put" | "aten._unsafe_index_put" => index_put,
         "aten._unsafe_masked_index_put_accumulate" => masked_index_put,
         "aten._unsafe_masked_index" => masked_index,
-        "aten.replication_pad1d_backward" | "aten.replication_pad2d_backward"
+        "aten.replication_pad1d_backward"
+        | "aten.replication_pad2d_backward"
         | "aten.replication_pad3d_backward" => replication_backward,
         _ => return None,
     })
@@ -225,8 +228,7 @@ fn index(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let advanced = Advanced::new(cx, args.need(1, "indices")?, source.sizes.len())?;
     let at = variables(meta.sizes.len());
     // Unsafe indices come from code we traced, but a check costs little and memory stays safe.
-    let (index, values) =
-        advanced.source_index(cx, &source.sizes.clone(), &at, &meta.sizes, true);
+    let (index, values) = advanced.source_index(cx, &source.sizes.clone(), &at, &meta.sizes, true);
     let picked = source.load_with(&index, values, &meta.sizes);
     Ok(cx.pointwise(&meta, picked))
 }
@@ -298,9 +300,11 @@ fn scatter(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let accumulate = accumulates(args)?;
     let dim = args.dim(1, "dim", rank, 0)?;
     let mut at = variables(rank);
-    let source = cx.operand(args.get(3, "src").or(args.get(3, "value")).ok_or_else(|| {
-        Reason::new("neither src nor value")
-    })?)?;
+    let source = cx.operand(
+        args.get(3, "src")
+            .or(args.get(3, "value"))
+            .ok_or_else(|| Reason::new("neither src nor value"))?,
+    )?;
     let value = cx.element(&source, &at, &index.sizes, meta.dtype);
     let position = index.load(&at, &index.sizes);
     let bound = base.sizes[dim].clone();

@@ -22,9 +22,16 @@ pub fn rule(name: &str) -> Option<Rule> {
         "aten.div.Tensor" | "aten.div.Scalar" | "aten.true_divide.Tensor" => divide,
         "aten.div.Tensor_mode" | "aten.div.Scalar_mode" => divide_mode,
         "aten.pow.Tensor_Scalar" => pow_scalar,
-        "aten.clamp" | "aten.clamp.Tensor" | "aten.clamp_min" | "aten.clamp_min.Tensor"
-        | "aten.clamp_max" | "aten.clamp_max.Tensor" | "aten.hardtanh" => clamp,
-        "aten.where.self" | "aten.where.ScalarSelf" | "aten.where.ScalarOther"
+        "aten.clamp"
+        | "aten.clamp.Tensor"
+        | "aten.clamp_min"
+        | "aten.clamp_min.Tensor"
+        | "aten.clamp_max"
+        | "aten.clamp_max.Tensor"
+        | "aten.hardtanh" => clamp,
+        "aten.where.self"
+        | "aten.where.ScalarSelf"
+        | "aten.where.ScalarOther"
         | "aten.where.Scalar" => where_,
         "aten.masked_fill.Scalar" | "aten.masked_fill.Tensor" => masked_fill,
         "aten.logical_not" => logical_not,
@@ -92,20 +99,28 @@ fn binary_prim(name: &str) -> Option<Prim> {
         "aten.atan2" => Prim::Atan2,
         "aten.pow.Tensor_Tensor" | "aten.pow.Scalar" => Prim::Pow,
         "aten.fmod.Tensor" | "aten.fmod.Scalar" => Prim::Fmod,
-        "aten.remainder.Tensor" | "aten.remainder.Scalar" | "aten.remainder.Scalar_Tensor" => Prim::Remainder,
+        "aten.remainder.Tensor" | "aten.remainder.Scalar" | "aten.remainder.Scalar_Tensor" => {
+            Prim::Remainder
+        }
         "aten.copysign.Tensor" | "aten.copysign.Scalar" => Prim::CopySign,
-        "aten.bitwise_and.Tensor" | "aten.bitwise_and.Scalar"
+        "aten.bitwise_and.Tensor"
+        | "aten.bitwise_and.Scalar"
         | "aten.bitwise_and.Scalar_Tensor" => Prim::And,
         "aten.bitwise_or.Tensor" | "aten.bitwise_or.Scalar" | "aten.bitwise_or.Scalar_Tensor" => {
             Prim::Or
         }
-        "aten.bitwise_xor.Tensor" | "aten.bitwise_xor.Scalar"
+        "aten.bitwise_xor.Tensor"
+        | "aten.bitwise_xor.Scalar"
         | "aten.bitwise_xor.Scalar_Tensor" => Prim::Xor,
-        "aten.bitwise_left_shift.Tensor" | "aten.bitwise_left_shift.Tensor_Scalar"
-        | "aten.bitwise_left_shift.Scalar_Tensor" | "aten.__lshift__.Tensor"
+        "aten.bitwise_left_shift.Tensor"
+        | "aten.bitwise_left_shift.Tensor_Scalar"
+        | "aten.bitwise_left_shift.Scalar_Tensor"
+        | "aten.__lshift__.Tensor"
         | "aten.__lshift__.Scalar" => Prim::Shl,
-        "aten.bitwise_right_shift.Tensor" | "aten.bitwise_right_shift.Tensor_Scalar"
-        | "aten.bitwise_right_shift.Scalar_Tensor" | "aten.__rshift__.Tensor"
+        "aten.bitwise_right_shift.Tensor"
+        | "aten.bitwise_right_shift.Tensor_Scalar"
+        | "aten.bitwise_right_shift.Scalar_Tensor"
+        | "aten.__rshift__.Tensor"
         | "aten.__rshift__.Scalar" => Prim::Shr,
         _ => return None,
     })
@@ -152,7 +167,13 @@ impl Lowerer<'_> {
     }
 
     /// Argument `position` as an element in the result's dtype.
-    pub(super) fn arg(&self, shape: &Shape, args: &Args<'_>, position: usize, name: &str) -> Lowered<E> {
+    pub(super) fn arg(
+        &self,
+        shape: &Shape,
+        args: &Args<'_>,
+        position: usize,
+        name: &str,
+    ) -> Lowered<E> {
         let operand = self.operand(args.need(position, name)?)?;
         Ok(self.read(shape, &operand, shape.meta.dtype))
     }
@@ -289,7 +310,11 @@ fn comparison(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let b = cx.operand(args.need(1, "other")?)?;
     let common = promote(&[&a, &b]);
     // Predicates compare as small integers.
-    let common = if common == DType::Bool { DType::U8 } else { common };
+    let common = if common == DType::Bool {
+        DType::U8
+    } else {
+        common
+    };
     let (a, b) = (cx.read(&shape, &a, common), cx.read(&shape, &b, common));
     Ok(cx.pointwise(&shape.meta, prim(op, &[&a, &b])))
 }
@@ -522,8 +547,14 @@ fn lerp(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let from_start = prim(Prim::Add, &[&a, &prim(Prim::Mul, &[&w, &span])]);
     let rest = prim(Prim::Sub, &[&number(cx, 1.0, dtype), &w]);
     let from_end = prim(Prim::Sub, &[&b, &prim(Prim::Mul, &[&span, &rest])]);
-    let small = prim(Prim::Lt, &[&prim(Prim::Abs, &[&w]), &number(cx, 0.5, dtype)]);
-    Ok(cx.pointwise(&shape.meta, prim(Prim::Select, &[&small, &from_start, &from_end])))
+    let small = prim(
+        Prim::Lt,
+        &[&prim(Prim::Abs, &[&w]), &number(cx, 0.5, dtype)],
+    );
+    Ok(cx.pointwise(
+        &shape.meta,
+        prim(Prim::Select, &[&small, &from_start, &from_end]),
+    ))
 }
 
 fn convert_dtype(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
@@ -556,7 +587,10 @@ fn addcmul(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let y = cx.arg(&shape, args, 1, "tensor1")?;
     let z = cx.arg(&shape, args, 2, "tensor2")?;
     if args.node.target.starts_with("prims") {
-        return Ok(cx.pointwise(&shape.meta, prim(Prim::Add, &[&prim(Prim::Mul, &[&x, &y]), &z])));
+        return Ok(cx.pointwise(
+            &shape.meta,
+            prim(Prim::Add, &[&prim(Prim::Mul, &[&x, &y]), &z]),
+        ));
     }
     let scale = number(cx, args.float(3, "value", 1.0)?, shape.meta.dtype);
     let product = prim(Prim::Mul, &[&prim(Prim::Mul, &[&scale, &y]), &z]);

@@ -27,7 +27,7 @@ pub fn rule(name: &str) -> Option<Rule> {
 }
 
 /// Windows with more elements become reductions.
-const MAX_UNROLLED: i64 = 27;
+const MAX_UNROLLED: i64 = 9;
 
 /// The windows along one spatial dimension.
 #[derive(Clone)]
@@ -102,7 +102,13 @@ fn spatial_rank(args: &Args<'_>) -> Lowered<usize> {
 
 impl Pool {
     /// Reads the arguments from `at` on: kernel, stride, padding, and with `dilated` dilation.
-    fn new(view: View, outputs: &[IExpr], args: &Args<'_>, at: usize, dilated: bool) -> Lowered<Pool> {
+    fn new(
+        view: View,
+        outputs: &[IExpr],
+        args: &Args<'_>,
+        at: usize,
+        dilated: bool,
+    ) -> Lowered<Pool> {
         let n = spatial_rank(args)?;
         let rank = view.sizes.len();
         if rank < n || outputs.len() != rank {
@@ -126,7 +132,10 @@ impl Pool {
                 dilation: dilation[d],
             })
             .collect::<Vec<_>>();
-        if axes.iter().any(|a| a.kernel < 1 || a.stride < 1 || a.dilation < 1) {
+        if axes
+            .iter()
+            .any(|a| a.kernel < 1 || a.stride < 1 || a.dilation < 1)
+        {
             return Err(Reason::new("a window that is not positive"));
         }
         Ok(Pool { view, axes, batch })
@@ -134,7 +143,10 @@ impl Pool {
 
     /// Extents of a window.
     fn window(&self) -> Vec<IExpr> {
-        self.axes.iter().map(|a| IExpr::constant(a.kernel)).collect()
+        self.axes
+            .iter()
+            .map(|a| IExpr::constant(a.kernel))
+            .collect()
     }
 
     /// The input's element at spatial positions, and the predicate that they lie inside.
@@ -439,7 +451,96 @@ fn batch_rank(args: &Args<'_>, view: &View, meta: &fx::TensorMeta) -> Lowered<us
     Ok(rank - n)
 }
 
-/// Values and flat positions; the first maximum wins, and the last NaN.
+impl Pool {
+    /// Element `j` of the window at `o`. Clamped positions repeat an element of the same window,
+    /// which changes no maximum.
+    fn clamped_positions(&self, o: &[IExpr], j: &[IExpr]) -> Vec<IExpr> {
+        (self.axes.iter().zip(o).zip(j))
+            .map(|((axis, o), j)| match axis.is_inside() {
+                true => axis.position(o, j),
+                false => clamped(&axis.position(o, j), &axis.input),
+            })
+            .collect()
+    }
+
+    /// The maximum and its flat position, element by element: the last NaN wins, as in ATen.
+    fn unrolled_maximum(&self, sizes: &[IExpr], points: &[Vec<IExpr>]) -> Lowered<(E, E)> {
+        let at = variables(sizes.len());
+        let mut best: Option<(E, E)> = None;
+        for j in points {
+            let positions = self.clamped_positions(&at[self.batch..], j);
+            let index = [&at[..self.batch], &positions[..]].concat();
+            let value = self.view.load(&index, sizes);
+            let flat = (positions.iter().zip(&self.axes))
+                .fold(IExpr::zero(), |flat, (p, axis)| &(&flat * &axis.input) + p);
+            let place = graph::index(flat);
+            best = Some(match best {
+                None => (value, place),
+                Some(best) => better(best, (value, place)),
+            });
+        }
+        best.ok_or_else(|| Reason::new("an empty window"))
+    }
+
+    /// The same by reductions over the window: of several NaN the first wins.
+    fn reduced_maximum(&self, cx: &mut Lowerer<'_>, sizes: &[IExpr]) -> (E, E) {
+        let rank = sizes.len();
+        let at = variables(rank);
+        let window = self.window();
+        let inner: Vec<IExpr> = (rank..rank + window.len())
+            .map(|v| IExpr::var(v as u32))
+            .collect();
+        let positions = self.clamped_positions(&at[self.batch..], &inner);
+        let index = [&at[..self.batch], &positions[..]].concat();
+        let value = self.view.load(&index, sizes);
+        let mut reduce = |combine, dtype| {
+            let source = Source::Reduce {
+                combine,
+                extents: window.clone(),
+                value: value.clone(),
+            };
+            let reduced = cx.intermediate(dtype, sizes.to_vec(), source);
+            reduced.load(&at, sizes)
+        };
+        let top = reduce(Combine::Max, value.dtype());
+        let within_window = reduce(Combine::ArgMax, DType::I64);
+        (top, self.flat_position(&at[self.batch..], &within_window))
+    }
+
+    /// The flat position of the element with a number within the window at `o`.
+    fn flat_position(&self, o: &[IExpr], number: &E) -> E {
+        let mut scale: i64 = self.axes.iter().map(|axis| axis.kernel).product();
+        let mut flat = graph::int(0);
+        for (axis, o) in self.axes.iter().zip(o) {
+            scale /= axis.kernel;
+            let quotient = prim(Prim::FloorDivide, &[number, &graph::int(scale)]);
+            let j = prim(Prim::Remainder, &[&quotient, &graph::int(axis.kernel)]);
+            let offset = prim(Prim::Mul, &[&j, &graph::int(axis.dilation)]);
+            let position = prim(Prim::Add, &[&graph::index(axis.start(o)), &offset]);
+            let position = prim(Prim::Maximum, &[&position, &graph::int(0)]);
+            let last = graph::index(&axis.input - &IExpr::one());
+            let position = prim(Prim::Minimum, &[&position, &last]);
+            let row = prim(Prim::Mul, &[&flat, &graph::index(axis.input.clone())]);
+            flat = prim(Prim::Add, &[&row, &position]);
+        }
+        flat
+    }
+}
+
+/// The better of two candidates, each a value and its place.
+fn better(best: (E, E), next: (E, E)) -> (E, E) {
+    let larger = prim(Prim::Gt, &[&next.0, &best.0]);
+    let take = match next.0.dtype().is_float() {
+        true => prim(Prim::Or, &[&larger, &prim(Prim::Ne, &[&next.0, &next.0])]),
+        false => larger,
+    };
+    (
+        prim(Prim::Select, &[&take, &next.0, &best.0]),
+        prim(Prim::Select, &[&take, &next.1, &best.1]),
+    )
+}
+
+/// Values and flat positions; the first maximum wins.
 fn maximum(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let (values, indices) = (cx.result_at(0)?, cx.result_at(1)?);
     let view = cx.tensor(args.need(0, "self")?)?;
@@ -448,39 +549,10 @@ fn maximum(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     if pool.axes.iter().any(padded_apart) {
         return Err(Reason::new("windows with dilation and padding"));
     }
-    let points = points(&pool.window())
-        .ok_or_else(|| Reason::new(format!("a window of more than {MAX_UNROLLED} elements")))?;
-    let at = variables(values.sizes.len());
-    let mut best: Option<(E, E)> = None;
-    for j in points {
-        // Clamped positions repeat an element of the same window, which changes nothing.
-        let positions: Vec<IExpr> = (pool.axes.iter().zip(&at[pool.batch..]).zip(&j))
-            .map(|((axis, o), j)| match axis.is_inside() {
-                true => axis.position(o, j),
-                false => clamped(&axis.position(o, j), &axis.input),
-            })
-            .collect();
-        let index = [&at[..pool.batch], &positions[..]].concat();
-        let value = pool.view.load(&index, &values.sizes);
-        let flat = (positions.iter().zip(&pool.axes))
-            .fold(IExpr::zero(), |flat, (p, axis)| &(&flat * &axis.input) + p);
-        let place = graph::index(flat);
-        best = Some(match best {
-            None => (value, place),
-            Some((top, top_place)) => {
-                let larger = prim(Prim::Gt, &[&value, &top]);
-                let take = match value.dtype().is_float() {
-                    true => prim(Prim::Or, &[&larger, &prim(Prim::Ne, &[&value, &value])]),
-                    false => larger,
-                };
-                (
-                    prim(Prim::Select, &[&take, &value, &top]),
-                    prim(Prim::Select, &[&take, &place, &top_place]),
-                )
-            }
-        });
-    }
-    let (value, place) = best.ok_or_else(|| Reason::new("an empty window"))?;
+    let (value, place) = match points(&pool.window()) {
+        Some(points) => pool.unrolled_maximum(&values.sizes, &points)?,
+        None => pool.reduced_maximum(cx, &values.sizes),
+    };
     let value = cx.pointwise(&values, value);
     let place = cx.pointwise(&indices, place);
     Ok(Meaning::Tuple(vec![value, place]))

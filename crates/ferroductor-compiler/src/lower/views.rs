@@ -9,8 +9,13 @@ use ferroductor_ir::{Extents, IExpr, fx};
 pub fn rule(name: &str) -> Option<Rule> {
     Some(match name {
         "aten.view" | "aten._unsafe_view" | "aten.reshape" | "aten.flatten" => reshape,
-        "aten.alias" | "aten.detach" | "aten.clone" | "aten.contiguous" | "aten.lift_fresh"
-        | "aten.lift_fresh_copy" | "aten.lift" => same,
+        "aten.alias"
+        | "aten.detach"
+        | "aten.clone"
+        | "aten.contiguous"
+        | "aten.lift_fresh"
+        | "aten.lift_fresh_copy"
+        | "aten.lift" => same,
         "aten.permute" => permute,
         "aten.t" | "aten.transpose.int" | "aten.numpy_T" => transpose,
         "aten.unsqueeze" | "aten.squeeze" | "aten.squeeze.dim" | "aten.squeeze.dims" => reshape,
@@ -188,7 +193,11 @@ fn clamp_start(cx: &Lowerer<'_>, arg: Option<&fx::Arg>, size: &IExpr) -> Lowered
     };
     let start = cx.size(arg)?;
     match (start.as_const(), size.as_const()) {
-        (Some(s), Some(n)) => Ok(IExpr::constant(if s < 0 { (s + n).max(0) } else { s.min(n) })),
+        (Some(s), Some(n)) => Ok(IExpr::constant(if s < 0 {
+            (s + n).max(0)
+        } else {
+            s.min(n)
+        })),
         (Some(0), _) => Ok(start),
         // Within bounds because the metadata's size came out positive; checked by the caller.
         (Some(s), None) if s > 0 => Ok(start),
@@ -338,8 +347,9 @@ fn strided_line(
         None => IExpr::zero(),
     };
     let place = |index: &dyn Fn(usize, &IExpr) -> IExpr| {
-        (sizes.iter().zip(&strides).enumerate())
-            .fold(offset.clone(), |sum, (d, (size, stride))| &sum + &(&index(d, size) * stride))
+        (sizes.iter().zip(&strides).enumerate()).fold(offset.clone(), |sum, (d, (size, stride))| {
+            &sum + &(&index(d, size) * stride)
+        })
     };
     let numel = IExpr::product(&view.sizes);
     let last = place(&|_, size| size - &IExpr::one());
@@ -446,7 +456,9 @@ fn cat(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
         at = &at + &view.sizes[dim];
         parts.push(part(view, offset, meta.dtype));
     }
-    Ok(Meaning::Tensor(cx.define_view(&meta, Source::Assemble(parts))))
+    Ok(Meaning::Tensor(
+        cx.define_view(&meta, Source::Assemble(parts)),
+    ))
 }
 
 fn stack(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
@@ -464,7 +476,9 @@ fn stack(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
         offset[dim] = IExpr::constant(at as i64);
         parts.push(part(&lifted, offset, meta.dtype));
     }
-    Ok(Meaning::Tensor(cx.define_view(&meta, Source::Assemble(parts))))
+    Ok(Meaning::Tensor(
+        cx.define_view(&meta, Source::Assemble(parts)),
+    ))
 }
 
 fn constant_pad(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
@@ -476,12 +490,7 @@ fn constant_pad(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
         Some(arg) => super::args::literal(arg)?,
         None => ferroductor_ir::Literal::Int(0),
     };
-    let other = cx.element(
-        &super::args::Operand::Number(fill),
-        &[],
-        &[],
-        meta.dtype,
-    );
+    let other = cx.element(&super::args::Operand::Number(fill), &[], &[], meta.dtype);
     let mut inner = variables(rank);
     let mut bounds = Vec::new();
     for (n, pair) in pad.chunks(2).enumerate() {

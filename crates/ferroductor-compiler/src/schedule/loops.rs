@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 type Result<T> = std::result::Result<T, CompileError>;
 
 /// Iterations whose sum is taken on its own before it joins the total.
-const RUN: i64 = 64;
+const RUN: i64 = 8;
 /// Rows buffered between levels may take this many elements.
 const MAX_ROW_BUFFER: i64 = 1 << 20;
 

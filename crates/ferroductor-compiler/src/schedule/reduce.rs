@@ -1,7 +1,9 @@
 //! Running and finishing reductions: registers, lane trees, first-extreme positions.
 //!
 //! The order of combination is fixed by the shape alone: lane by lane, then a halving tree over
-//! the lanes, then the elements that did not fill a vector.
+//! the lanes, then the elements that did not fill a vector. Sums of `f32` are taken in short runs;
+//! runs and lanes come together in `f64`, so that the result is off by little more than its own
+//! rounding.
 
 use super::eval::Evaluator;
 use super::prepare::{Action, Piece};
@@ -18,6 +20,20 @@ type Result<T> = std::result::Result<T, CompileError>;
 struct Pair {
     value: ValueId,
     at: Option<ValueId>,
+}
+
+impl Pair {
+    fn converted(self, eval: &mut Evaluator<'_>, to: DType) -> Pair {
+        Pair {
+            value: eval.emitter.convert(self.value, to),
+            at: self.at,
+        }
+    }
+}
+
+/// Are partial sums of this type put together in `f64`?
+fn folds_in_double(dtype: DType) -> bool {
+    dtype == DType::F32
 }
 
 #[derive(Clone, Copy)]
@@ -66,8 +82,13 @@ impl Accumulator {
         let dtype = value.dtype();
         let wide = Registers::declare(eval, combine, dtype, lanes);
         let rounds = combine == Combine::Sum && dtype.is_float() && !is_scan;
+        let exact = if rounds && folds_in_double(dtype) {
+            DType::F64
+        } else {
+            dtype
+        };
         let total =
-            (in_runs && rounds).then(|| Registers::declare(eval, combine, dtype, lanes));
+            (in_runs && rounds).then(|| Registers::declare(eval, combine, exact, lanes));
         let single = (folds && lanes > 1).then(|| Registers::declare(eval, combine, dtype, 1));
         Ok(Some(Accumulator {
             combine,
@@ -97,6 +118,7 @@ impl Accumulator {
     pub fn close_run(&self, eval: &mut Evaluator<'_>) -> Result<()> {
         if let Some(total) = self.total {
             let (sum, run) = (total.get(eval), self.wide.get(eval));
+            let run = run.converted(eval, eval.emitter.ty(sum.value).scalar);
             let sum = combine(eval, self.combine, sum, run, false)?;
             total.set(eval, sum);
         }
@@ -134,11 +156,16 @@ impl Accumulator {
             return Ok(None);
         }
         let mut pair = self.total.unwrap_or(self.wide).get(eval);
+        let dtype = eval.emitter.register_type(self.wide.value).scalar;
         if let Some(single) = self.single {
+            let sums = self.combine == Combine::Sum && folds_in_double(dtype);
+            let exact = if sums { DType::F64 } else { dtype };
+            pair = pair.converted(eval, exact);
             pair = fold_lanes(eval, self.combine, pair)?;
-            let rest = single.get(eval);
+            let rest = single.get(eval).converted(eval, exact);
             pair = combine(eval, self.combine, pair, rest, true)?;
         }
+        pair = pair.converted(eval, dtype);
         Ok(Some(match pair.at {
             Some(at) => at,
             None => pair.value,
