@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benches import chart, limits, machine, models, peers, table, worker
+from benches import chart, coverage, limits, machine, models, peers, table, worker
 from benches.progress import Progress
 
 
@@ -35,9 +35,12 @@ def main() -> int:
                 results += worker.launch(model.name, [peer.name], options=options)
 
     print(table.render(table.HEAD, table.rows(results), markdown=given.markdown))
-    bandwidth = limits.rows(results, found["limits"])
-    if bandwidth:
-        print("\n" + table.render(limits.HEAD, bandwidth, markdown=given.markdown))
+    for head, rows in (
+        (limits.HEAD, limits.rows(results, found["limits"])),
+        (coverage.HEAD, coverage.rows(results)),
+    ):
+        if rows:
+            print("\n" + table.render(head, rows, markdown=given.markdown))
     for remark in table.remarks(results):
         print(remark)
     if given.json:

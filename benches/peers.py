@@ -59,25 +59,27 @@ def _as_module(function: Step) -> torch.nn.Module:
     return Wrapped()
 
 
-def _inference_only(model: Model, peer: str) -> None:
+def _check_suits(model: Model, peer: str) -> None:
     if model.trains:
         raise Unsuitable(f"{peer} does not train")
+    if model.is_half:
+        raise Unsuitable(f"{peer} is fed numpy arrays, which have no bfloat16")
 
 
 def _openvino(model: Model, function: Step, arguments: tuple[torch.Tensor, ...]) -> Step:
-    _inference_only(model, "OpenVINO")
+    _check_suits(model, "OpenVINO")
     import openvino
 
     converted = openvino.convert_model(_as_module(function).eval(), example_input=arguments)
     hint = {} if model.is_half else {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.compile_model(converted, "CPU", hint)
     request = compiled.create_infer_request()
-    inputs = {at: _numpy(each) for at, each in enumerate(arguments)}
+    inputs = {at: each.numpy() for at, each in enumerate(arguments)}
     return lambda *_: _tensors(request.infer(inputs, share_inputs=True).to_tuple())
 
 
 def _onnxruntime(model: Model, function: Step, arguments: tuple[torch.Tensor, ...]) -> Step:
-    _inference_only(model, "ONNX Runtime")
+    _check_suits(model, "ONNX Runtime")
     import onnxruntime
 
     exported = torch.onnx.export(_as_module(function).eval(), arguments, dynamo=True, verbose=False)
@@ -86,18 +88,12 @@ def _onnxruntime(model: Model, function: Step, arguments: tuple[torch.Tensor, ..
     bytes_of_model = exported.model_proto.SerializeToString()
     session = onnxruntime.InferenceSession(bytes_of_model, settings, ["CPUExecutionProvider"])
     names = [each.name for each in session.get_inputs()]
-    inputs = {name: _numpy(each) for name, each in zip(names, arguments)}
+    inputs = {name: each.numpy() for name, each in zip(names, arguments)}
     return lambda *_: _tensors(session.run(None, inputs))
 
 
-def _numpy(tensor: torch.Tensor) -> Any:
-    if tensor.dtype is torch.bfloat16:
-        raise Unsuitable("numpy has no bfloat16")
-    return tensor.numpy()
-
-
 def _tensors(arrays: Sequence[Any]) -> list[torch.Tensor]:
-    return [torch.from_numpy(each) for each in arrays]
+    return [torch.fromeach.numpy() for each in arrays]
 
 
 PEERS: tuple[Peer, ...] = (

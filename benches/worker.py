@@ -10,7 +10,6 @@ import argparse
 import copy
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -35,7 +34,7 @@ def measure(model_name: str, peer_names: list[str], rounds: int = ROUNDS) -> Ite
     """The results of the peers, in order."""
     import torch
 
-    from benches import models, peers
+    from benches import coverage, memory, models, peers
     from benches.accuracy import error_ratios
 
     model = models.find(model_name)
@@ -51,10 +50,12 @@ def measure(model_name: str, peer_names: list[str], rounds: int = ROUNDS) -> Ite
     for name in peer_names:
         results[name] = result = {"model": model_name, "peer": name}
         try:
-            start = time.perf_counter()
-            compiled = peers.find(name).prepare(model, function, arguments)
-            got = step(compiled, arguments)
-            result["first_call_s"] = time.perf_counter() - start
+            with memory.Watch() as watch:
+                start = time.perf_counter()
+                compiled = peers.find(name).prepare(model, function, arguments)
+                got = step(compiled, arguments)
+                result["first_call_s"] = time.perf_counter() - start
+            result["peak_mb"] = watch.peak_mb
             result["rms_ratio"], result["max_ratio"] = error_ratios(got, expected, exact)
             ready[name] = compiled
         except peers.Unsuitable as reason:
@@ -68,7 +69,8 @@ def measure(model_name: str, peer_names: list[str], rounds: int = ROUNDS) -> Ite
     for name, result in results.items():
         if name in medians:
             result["eager_ms"], result["ms"] = medians["eager"], medians[name]
-        result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            if name.startswith("ferroductor"):
+                result["aten"] = coverage.outside(lambda: step(ready[name], arguments))
         yield result
 
 

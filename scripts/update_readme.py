@@ -29,16 +29,19 @@ def options_table(rows: list[dict[str, Any]]) -> str:
 
 
 def benchmark_table(found: dict[str, Any]) -> str:
-    from benches import limits, table
+    from benches import coverage, limits, table
 
     results = found["results"]
     parts = [
         f"Measured on {found['machine']}: {limits.describe(found['limits'])}.",
         table.render(table.HEAD, table.rows(results), markdown=True),
     ]
-    bandwidth = limits.rows(results, found["limits"])
-    if bandwidth:
-        parts.append(table.render(limits.HEAD, bandwidth, markdown=True))
+    for head, rows in (
+        (limits.HEAD, limits.rows(results, found["limits"])),
+        (coverage.HEAD, coverage.rows(results)),
+    ):
+        if rows:
+            parts.append(table.render(head, rows, markdown=True))
     remarks = table.remarks(results)
     if remarks:
         parts.append("\n".join(f"- {remark}" for remark in remarks))

@@ -140,9 +140,10 @@ pub enum SizeEntry {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Buffer {
-    /// `c10::ScalarType`.
+    /// `c10::ScalarType`; -1 for what is no plain tensor.
     pub dtype: i32,
-    /// Bytes of one element.
+    /// Bytes of one element; 0 where only ATen may look inside (not plain, a dtype without native
+    /// code, a geometry that is not known).
     pub item: u32,
     pub sizes: Vec<Dim>,
     /// In elements.

@@ -47,12 +47,9 @@ pub struct Options {
     pub codegen: Codegen,
     pub dump: Option<PathBuf>,
     pub numerics: Numerics,
-    pub deterministic: bool,
-    pub freeze: bool,
     /// `None`: the best of this CPU.
     pub isa: Option<Isa>,
     pub cache_dir: Option<PathBuf>,
-    pub check: bool,
 }
 
 impl Default for Options {
@@ -62,11 +59,8 @@ impl Default for Options {
             codegen: Codegen::Llvm,
             dump: None,
             numerics: Numerics::Default,
-            deterministic: false,
-            freeze: false,
             isa: None,
             cache_dir: None,
-            check: false,
         }
     }
 }
@@ -99,9 +93,7 @@ pub fn known_options() -> &'static [Setting] {
     &SETTINGS
 }
 
-const FLAG: &str = "true | false";
-
-static SETTINGS: [Setting; 9] = [
+static SETTINGS: [Setting; 6] = [
     Setting {
         name: "on_error",
         values: "eager | raise",
@@ -136,22 +128,6 @@ static SETTINGS: [Setting; 9] = [
         set: |o, text| pick(&NUMERICS, text).map(|v| o.numerics = v),
     },
     Setting {
-        name: "deterministic",
-        values: FLAG,
-        doc: "Use only what gives the same bits for every number of threads; measure nothing.",
-        changes_code: true,
-        get: |o| o.deterministic.to_string(),
-        set: |o, text| flag(text).map(|v| o.deterministic = v),
-    },
-    Setting {
-        name: "freeze",
-        values: FLAG,
-        doc: "Trust that parameters never change after the first call: pack weights once.",
-        changes_code: true,
-        get: |o| o.freeze.to_string(),
-        set: |o, text| flag(text).map(|v| o.freeze = v),
-    },
-    Setting {
         name: "isa",
         values: "auto | sse4.2 | avx2 | avx512",
         doc: "Instruction set to generate for; auto takes the best of this CPU.",
@@ -174,14 +150,6 @@ static SETTINGS: [Setting; 9] = [
         get: |o| path_text(&o.cache_dir),
         set: |o, text| set_path(&mut o.cache_dir, text),
     },
-    Setting {
-        name: "check",
-        values: FLAG,
-        doc: "Compare every kernel with eager on the live inputs and name the first that differs.",
-        changes_code: true,
-        get: |o| o.check.to_string(),
-        set: |o, text| flag(text).map(|v| o.check = v),
-    },
 ];
 
 const ON_ERROR: [(&str, OnError); 2] = [("eager", OnError::Eager), ("raise", OnError::Raise)];
@@ -193,13 +161,13 @@ const CODEGEN: [(&str, Codegen); 3] = [
 const NUMERICS: [(&str, Numerics); 2] =
     [("default", Numerics::Default), ("eager", Numerics::Eager)];
 
-/// What `mode=` stands for.
-const MODES: [(&str, &str); 4] = [
-    ("default", ""),
-    // Per-call overhead is as low as we know to make it in every mode.
-    ("reduce-overhead", ""),
-    ("max-autotune", "freeze"),
-    ("max-autotune-no-cudagraphs", "freeze"),
+/// What `mode=` may be. All modes generate the same code: nothing is measured or frozen yet, and
+/// the overhead per call is as low as we know to make it in every one.
+const MODES: [&str; 4] = [
+    "default",
+    "reduce-overhead",
+    "max-autotune",
+    "max-autotune-no-cudagraphs",
 ];
 
 fn choice<T: PartialEq + Copy>(table: &[(&str, T)], value: T) -> String {
@@ -211,14 +179,6 @@ fn choice<T: PartialEq + Copy>(table: &[(&str, T)], value: T) -> String {
 
 fn pick<T: Copy>(table: &[(&str, T)], text: &str) -> Option<T> {
     table.iter().find(|row| row.0 == text).map(|row| row.1)
-}
-
-fn flag(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Some(true),
-        "0" | "false" | "no" | "off" => Some(false),
-        _ => None,
-    }
 }
 
 fn path_text(path: &Option<PathBuf>) -> String {
@@ -270,11 +230,10 @@ impl fmt::Display for OptionError {
                 write!(f, "{source} cannot be {text:?}; it takes {values}")
             }
             OptionError::Mode { name } => {
-                let known: Vec<&str> = MODES.iter().map(|m| m.0).collect();
                 write!(
                     f,
                     "ferroductor has no mode {name:?}; the modes are {}",
-                    known.join(", ")
+                    MODES.join(", ")
                 )
             }
         }
@@ -304,13 +263,10 @@ impl Options {
             }
         }
         let mode = mode.unwrap_or("default");
-        let Some(meaning) = pick(&MODES, mode) else {
+        if !MODES.contains(&mode) {
             return Err(OptionError::Mode {
                 name: mode.to_owned(),
             });
-        };
-        if meaning == "freeze" {
-            options.freeze = true;
         }
         for (name, text) in given {
             let setting = SETTINGS
@@ -366,12 +322,7 @@ mod tests {
         };
         let o = Options::resolve_with(Some("max-autotune"), &given(&[("codegen", "llvm")]), &env)
             .unwrap();
-        assert_eq!(
-            (o.on_error, o.codegen, o.freeze),
-            (OnError::Raise, Codegen::Llvm, true)
-        );
-        let o = Options::resolve_with(Some("max-autotune"), &given(&[("freeze", "False")]), &env);
-        assert!(!o.unwrap().freeze);
+        assert_eq!((o.on_error, o.codegen), (OnError::Raise, Codegen::Llvm));
     }
 
     #[test]
@@ -383,9 +334,9 @@ mod tests {
         assert!(value.to_string().contains("avx2"));
         let mode = Options::resolve_with(Some("fastest"), &[], &none).unwrap_err();
         assert!(mode.to_string().contains("reduce-overhead"));
-        let env = |name: &str| (name == "FERRODUCTOR_FREEZE").then(|| "perhaps".to_owned());
+        let env = |name: &str| (name == "FERRODUCTOR_NUMERICS").then(|| "perhaps".to_owned());
         let variable = Options::resolve_with(None, &[], &env).unwrap_err();
-        assert!(variable.to_string().contains("FERRODUCTOR_FREEZE"));
+        assert!(variable.to_string().contains("FERRODUCTOR_NUMERICS"));
     }
 
     #[test]

@@ -29,7 +29,8 @@ impl<'a> Args<'a> {
             .ok_or_else(|| Reason::new(format!("argument {name} is missing")))
     }
 
-    pub fn len(&self) -> usize {
+    /// How many arguments are given by position.
+    pub fn count(&self) -> usize {
         self.node.args.len()
     }
 

@@ -185,7 +185,7 @@ fn unary(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let x = cx.arg(&shape, args, 0, "self")?;
     let dtype = shape.meta.dtype;
     let rounding = matches!(op, Prim::Floor | Prim::Ceil | Prim::Trunc | Prim::Round);
-    if rounding && args.len() > 1 {
+    if rounding && args.count() > 1 {
         return Err(Reason::new("rounding to decimals"));
     }
     let value = match op {
@@ -294,7 +294,7 @@ fn join(a: DType, b: DType) -> DType {
         (F16, BF16) | (BF16, F16) => F32,
         (U8, x) | (x, U8) if x == I8 => I16,
         (x, y) => {
-            if x.size() >= y.size() && !(x == U8) {
+            if x.size() >= y.size() && x != U8 {
                 x
             } else {
                 y

@@ -86,7 +86,7 @@ fn unflatten(new: &[IExpr], old: &[IExpr]) -> Vec<IExpr> {
             let grow_new = match (have.as_const(), want.as_const()) {
                 _ if o == o0 => false,
                 (Some(h), Some(w)) => h < w,
-                _ => n - n0 <= o - o0 - 1 || o >= old.len(),
+                _ => n - n0 < o - o0 || o >= old.len(),
             };
             if grow_new && n < new.len() {
                 have = &have * &new[n];
@@ -102,8 +102,8 @@ fn unflatten(new: &[IExpr], old: &[IExpr]) -> Vec<IExpr> {
             }
         }
         let mut flat = IExpr::zero();
-        for d in n0..n {
-            flat = &(&flat * &new[d]) + &IExpr::var(d as u32);
+        for (d, size) in new.iter().enumerate().take(n).skip(n0) {
+            flat = &(&flat * size) + &IExpr::var(d as u32);
         }
         let mut scale = IExpr::one();
         for d in (o0..o).rev() {
@@ -150,7 +150,7 @@ fn transpose(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let view = first(cx, args)?;
     let rank = view.sizes.len();
     let mut order: Vec<usize> = (0..rank).collect();
-    match args.len() {
+    match args.count() {
         1 => order.reverse(),
         _ => {
             let a = args.dim(1, "dim0", rank, 0)?;
