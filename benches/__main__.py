@@ -47,7 +47,7 @@ def main() -> int:
         Path(given.json).write_text(json.dumps({**found, "results": results}, indent=1) + "\n")
     if given.chart:
         Path(given.chart).write_text(chart.draw(results, machine.describe()), encoding="utf-8")
-    failed = [r for r in results if r["peer"].startswith("ferroductor") and "error" in r]
+    failed = [r for r in results if r["peer"] == "ferroductor" and "error" in r]
     return 1 if failed else 0
 
 

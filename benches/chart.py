@@ -8,7 +8,6 @@ from xml.sax.saxutils import escape
 
 _COLOURS = {
     "ferroductor": "#c2410c",
-    "ferroductor_max": "#f59e0b",
     "inductor": "#475569",
     "inductor_max": "#94a3b8",
     "openvino": "#0369a1",
@@ -16,7 +15,6 @@ _COLOURS = {
 }
 _LABELS = {
     "ferroductor": "Ferroductor",
-    "ferroductor_max": "Ferroductor, max-autotune",
     "inductor": "Inductor",
     "inductor_max": "Inductor, max-autotune and freezing",
     "openvino": "OpenVINO",

@@ -98,7 +98,6 @@ def _tensors(arrays: Sequence[Any]) -> list[torch.Tensor]:
 
 PEERS: tuple[Peer, ...] = (
     Peer("ferroductor", _compile(backend="ferroductor"), ("ferroductor",)),
-    Peer("ferroductor_max", _compile(backend="ferroductor", mode="max-autotune"), ("ferroductor",)),
     Peer("inductor", _compile(backend="inductor"), configures_inductor=True),
     Peer("inductor_max", _inductor_max, configures_inductor=True),
     Peer("openvino", _openvino, ("openvino",)),

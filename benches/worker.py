@@ -69,7 +69,7 @@ def measure(model_name: str, peer_names: list[str], rounds: int = ROUNDS) -> Ite
     for name, result in results.items():
         if name in medians:
             result["eager_ms"], result["ms"] = medians["eager"], medians[name]
-            if name.startswith("ferroductor"):
+            if name == "ferroductor":
                 result["aten"] = coverage.outside(lambda: step(ready[name], arguments))
         yield result
 

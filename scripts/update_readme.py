@@ -33,7 +33,8 @@ def benchmark_table(found: dict[str, Any]) -> str:
 
     results = found["results"]
     parts = [
-        f"Measured on {found['machine']}: {limits.describe(found['limits'])}.",
+        "![Speed relative to eager](docs/benchmark.svg)",
+        f"Measured on {found['machine']}; {limits.describe(found['limits'])}.",
         table.render(table.HEAD, table.rows(results), markdown=True),
     ]
     for head, rows in (
@@ -59,13 +60,18 @@ def replace_block(text: str, name: str, content: str) -> str:
 def main() -> None:
     import ferroductor
 
+    from benches import chart
+
     readme = ROOT / "README.md"
     text = replace_block(
         readme.read_text(encoding="utf-8"), "options", options_table(ferroductor.options())
     )
     figures = ROOT / "docs" / "benchmark.json"
     if figures.exists():
-        text = replace_block(text, "benchmark", benchmark_table(json.loads(figures.read_text())))
+        found = json.loads(figures.read_text())
+        drawing = chart.draw(found["results"], found["machine"])
+        (ROOT / "docs" / "benchmark.svg").write_text(drawing, encoding="utf-8")
+        text = replace_block(text, "benchmark", benchmark_table(found))
     readme.write_text(text, encoding="utf-8")
 
 

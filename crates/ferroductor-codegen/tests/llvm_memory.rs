@@ -12,7 +12,7 @@ const COUNT: usize = 256;
 /// Bytes that are no two alike, and 0 or 1 where a bool is meant.
 fn distinct(dtype: DType) -> Vec<u8> {
     let byte = |i: usize| match dtype {
-        DType::Bool => (i * 7 % 3 == 0) as u8,
+        DType::Bool => u8::from(i.is_multiple_of(3)),
         _ => (i * 37 + 11) as u8,
     };
     (0..COUNT * dtype.size()).map(byte).collect()

@@ -8,6 +8,9 @@ use ferroductor_ir::prim::{Literal, Prim};
 use ferroductor_ir::{DType, Scalar};
 use llvm_common::*;
 
+type OnBits = fn(u8, u8) -> bool;
+type OnWord = fn(u32) -> u32;
+
 const LANES: [u32; 6] = [1, 2, 4, 8, 16, 32];
 
 /// What the reference knows of an element type.
@@ -327,7 +330,7 @@ fn division_by_literals() {
 fn predicates_and_select() {
     let bits: Vec<u8> = (0..64).map(|i| i & 1).collect();
     let more: Vec<u8> = (0..64).map(|i| (i >> 1) & 1).collect();
-    let rules: [(Prim, fn(u8, u8) -> bool); 10] = [
+    let rules: [(Prim, OnBits); 10] = [
         (Prim::And, |a, b| a & b != 0),
         (Prim::Or, |a, b| a | b != 0),
         (Prim::Xor, |a, b| a != b),
@@ -357,8 +360,8 @@ fn predicates_and_select() {
                 body.push(let_(100, prim(Prim::Select, &[0, 1, 2])));
             });
             let got = run_map(&kernel, &[bits.clone(), a.clone(), b.clone()], lanes);
-            for i in 0..64 {
-                let of = if bits[i] != 0 { &a } else { &b };
+            for (i, bit) in bits.iter().enumerate() {
+                let of = if *bit != 0 { &a } else { &b };
                 let lane = i * dtype.size()..(i + 1) * dtype.size();
                 assert_eq!(got[lane.clone()], of[lane], "{dtype} × {lanes}");
             }
@@ -377,7 +380,7 @@ fn sign_operations_keep_payloads() {
         0x8000_0000,
     ];
     let a: Vec<u32> = (0..16).map(|i| patterns[i % 5]).collect();
-    let rules: [(Prim, fn(u32) -> u32); 2] = [
+    let rules: [(Prim, OnWord); 2] = [
         (Prim::Neg, |x| x ^ 1 << 31),
         (Prim::Abs, |x| x & !(1 << 31)),
     ];

@@ -52,6 +52,9 @@ pub struct Compiled {
 
 /// Compiles a graph.
 pub fn compile(fx: &Fx, options: &CompilerOptions) -> Result<Compiled, CompileError> {
+    if let Some(symbol) = fx.symbols.iter().find(|s| s.name.contains('(')) {
+        return through_aten(fx, &format!("the size {} is computed in floats", symbol.name));
+    }
     let mut module = lower(fx, options.numerics);
     let demands = Demands::collect(fx, &mut module);
     let realized = realize::realize(&module.graph, &demands.required);
@@ -85,6 +88,24 @@ pub fn compile(fx: &Fx, options: &CompilerOptions) -> Result<Compiled, CompileEr
         refusals,
         tensor_ir: describe_tensors(&module.graph),
         groups,
+    })
+}
+
+/// Every call in ATen. Kernels over sizes that come out of float arithmetic have given wrong
+/// results (bicubic upsampling by a factor, symbolic), so such graphs stay away from them.
+fn through_aten(fx: &Fx, reason: &str) -> Result<Compiled, CompileError> {
+    let program = crate::aten::identity(fx)?;
+    let classes = (0..fx.nodes.len())
+        .filter(|n| fx.nodes[*n].kind == Kind::Call)
+        .map(|n| (n, Class::Aten(reason.to_string())))
+        .collect();
+    Ok(Compiled {
+        program,
+        kernels: Vec::new(),
+        classes,
+        refusals: Vec::new(),
+        tensor_ir: String::new(),
+        groups: String::new(),
     })
 }
 

@@ -308,7 +308,9 @@ mod tests {
 
     #[test]
     fn output_is_bounded() {
-        let command = Command::new("sh").args(["-c", "head -c 3000000 /dev/zero | tr '\\0' x"]);
+        let command = Command::new("sh")
+            .args(["-c", "head -c 3000000 /dev/zero | tr '\\0' x"])
+            .time_limit(Duration::from_secs(300));
         let run = RealSystem.run(&command);
         assert!(run.succeeded());
         assert_eq!(run.stdout.len(), OUTPUT_LIMIT);

@@ -267,3 +267,31 @@ pub fn digits(e: &IExpr, extents: &[IExpr]) -> Option<Vec<usize>> {
     found.reverse();
     (!found.is_empty()).then_some(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn c(value: i64) -> IExpr {
+        IExpr::constant(value)
+    }
+
+    #[test]
+    fn a_mixed_radix_number_is_taken_apart() {
+        let extents = [c(12), c(64), c(7)];
+        let merged = &(&IExpr::var(0) * &c(64)) + &IExpr::var(1);
+        assert_eq!(digits(&merged, &extents), Some(vec![0, 1]));
+        assert_eq!(digits(&IExpr::var(2), &extents), Some(vec![2]));
+    }
+
+    #[test]
+    fn gaps_and_overlaps_are_no_mixed_radix_number() {
+        let extents = [c(12), c(64)];
+        let gap = &(&IExpr::var(0) * &c(65)) + &IExpr::var(1);
+        let overlap = &(&IExpr::var(0) * &c(63)) + &IExpr::var(1);
+        let shifted = &IExpr::var(1) + &c(1);
+        for e in [gap, overlap, shifted, IExpr::zero()] {
+            assert_eq!(digits(&e, &extents), None, "{e}");
+        }
+    }
+}

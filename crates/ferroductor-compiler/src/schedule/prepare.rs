@@ -6,7 +6,7 @@
 use crate::fuse::nest::Work;
 use crate::fuse::{Group, GroupKind, Nests};
 use crate::graph::{Combine, E, Expr, Graph, Load, TensorId, rewrite_indices, visit};
-use ferroductor_ir::{Atom, Extents, IExpr, Ranges};
+use ferroductor_ir::{Atom, Extents, IExpr, Literal};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -587,7 +587,6 @@ fn key(e: &E, children: &[E]) -> String {
         .fold(own, |acc, c| format!("{acc},{:x}", Arc::as_ptr(c) as usize))
 }
 
-use ferroductor_ir::Literal;
 
 fn with_children(e: &E, children: Vec<E>) -> E {
     let mut next = children.into_iter();
@@ -631,7 +630,41 @@ fn with_children(e: &E, children: Vec<E>) -> E {
     }
 }
 
-/// Ranges of axis variables, for whoever simplifies after preparation.
-pub fn axis_ranges(axes: &[IExpr]) -> impl Ranges + '_ {
-    Extents(axes)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn c(value: i64) -> IExpr {
+        IExpr::constant(value)
+    }
+
+    /// `(x // d) * outer + (x mod d) * inner`.
+    fn split(x: &IExpr, d: &IExpr, outer: &IExpr, inner: &IExpr) -> IExpr {
+        &(&x.floor_div(d) * outer) + &(&x.modulo(d) * inner)
+    }
+
+    #[test]
+    fn a_split_and_remerged_row_is_linear_again() {
+        let (x, d) = (IExpr::var(0), IExpr::size(1));
+        let row = split(&x, &d, &(&d * &c(768)), &c(768));
+        assert_eq!(recombine(&row), &x * &c(768));
+        let column = IExpr::var(1);
+        assert_eq!(recombine(&(&row + &column)), &(&x * &c(768)) + &column);
+    }
+
+    #[test]
+    fn a_transposed_row_stays_split() {
+        let (x, d) = (IExpr::var(0), c(64));
+        let transposed = split(&x, &d, &c(64), &c(768));
+        assert_eq!(recombine(&transposed), transposed);
+    }
+
+    #[test]
+    fn only_whole_quotients_split_an_axis() {
+        assert_eq!(exact_quotient(&c(768), &c(64)), Some(c(12)));
+        assert_eq!(exact_quotient(&c(768), &c(65)), None);
+        let merged = &IExpr::size(0) * &c(64);
+        assert_eq!(exact_quotient(&merged, &c(64)), Some(IExpr::size(0)));
+        assert_eq!(exact_quotient(&IExpr::size(0), &c(64)), None);
+    }
 }

@@ -46,10 +46,7 @@ fn missing_program(hit: &Hit) -> Option<String> {
     .map(plain_program)
 }
 
-fn missing_programs(
-    case: &Case,
-    wanted: fn(&str) -> bool,
-) -> impl Iterator<Item = (&Hit, String)> {
+fn missing_programs(case: &Case, wanted: fn(&str) -> bool) -> impl Iterator<Item = (&Hit, String)> {
     case.all(Message::ProgramMissing)
         .chain(case.all(Message::FileMissing))
         .filter_map(|h| missing_program(h).map(|p| (h, p)))
