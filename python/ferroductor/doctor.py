@@ -57,7 +57,7 @@ def diagnose(exc: BaseException, *, lang: str = "", format: str = "human") -> Di
     """
     from ferroductor import _ferroductor
 
-    return Diagnosis(_ferroductor.doctor_explain(_text_of(exc), lang, format))
+    return Diagnosis(_ferroductor.explain_text(_text_of(exc), lang, format))
 
 
 def _is_toolchain_error(exc: BaseException) -> bool:
@@ -122,4 +122,4 @@ def main(argv: Optional[list[str]] = None) -> int:
     from ferroductor import _ferroductor
 
     arguments = sys.argv[1:] if argv is None else argv
-    return int(_ferroductor.doctor_main(["ferroductor", *arguments]))
+    return int(_ferroductor.command_line(["ferroductor", *arguments]))
