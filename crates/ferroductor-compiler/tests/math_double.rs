@@ -18,6 +18,9 @@ const UNARY: &[(Prim, [f64; 2], [f64; 2])] = &[
     (Prim::Log2, [0.4, 3.0], [5e-324, 1.79e308]),
     (Prim::Log10, [0.4, 3.0], [5e-324, 1.79e308]),
     (Prim::Log1p, [-0.7, 3.0], [-0.9999999999, 1.79e308]),
+    (Prim::Sin, [-10.0, 10.0], [-1.79e308, 1.79e308]),
+    (Prim::Cos, [-10.0, 10.0], [-1.79e308, 1.79e308]),
+    (Prim::Tan, [-10.0, 10.0], [-1.79e308, 1.79e308]),
     (Prim::Asin, [-1.0, 1.0], [-1.0, 1.0]),
     (Prim::Acos, [-1.0, 1.0], [-1.0, 1.0]),
     (Prim::Atan, [-4.0, 4.0], [-1e300, 1e300]),
@@ -71,7 +74,7 @@ fn unary_functions_keep_their_bounds() {
     let mut exact = Exact::default();
     for &(prim, middle, range) in UNARY {
         let bound = math::error_bound(prim, DType::F64).expect("a bound");
-        for (error, x) in worst(prim, &operands(100, middle, range), &mut exact) {
+        for (error, x) in worst(prim, &operands(400, middle, range), &mut exact) {
             assert!(error <= bound, "{prim}({x:e}): {error} ULP");
         }
     }
@@ -98,20 +101,34 @@ fn power_operands(count: usize) -> Vec<(f64, f64)> {
     pairs
 }
 
-fn worst_power(count: usize, exact: &mut Exact) -> [(f64, (f64, f64)); 2] {
-    let pairs = power_operands(count);
+/// Points of all directions and distances, and such whose coordinates have one magnitude.
+fn points(count: usize) -> Vec<(f64, f64)> {
+    let mixed = |at: u64| at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let near = (0..count as u64).map(|at| (mixed(at) as i64 as f64, mixed(at + 7919) as i64 as f64));
+    let any = (0..count as u64).map(|at| (f64::from_bits(mixed(at)), f64::from_bits(mixed(at * 3 + 1))));
+    let quotient = |(y, x): &(f64, f64)| (y / x).is_normal() && y.is_finite() && x.is_finite();
+    near.chain(any).filter(quotient).collect()
+}
+
+/// The greatest error of a function of two operands and its operands, with a fused multiply-add
+/// and without.
+fn worst_of_two(prim: Prim, pairs: &[(f64, f64)], exact: &mut Exact) -> [(f64, (f64, f64)); 2] {
     let (xs, ys): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
-    let mut worst = [(0.0, (0.0, 0.0)); 2];
-    for (at, has_fma) in [true, false].into_iter().enumerate() {
-        let function = function(Prim::Pow, DType::F64, pairs.len(), has_fma);
+    let results = [true, false].map(|has_fma| {
+        let function = function(prim, DType::F64, pairs.len(), has_fma);
         let columns = [Column::F64(xs.clone()), Column::F64(ys.clone())];
-        let Column::F64(results) = run(&function, &columns) else {
-            panic!("pow gives no f64");
-        };
-        for (&(x, y), got) in pairs.iter().zip(results) {
-            let error = ulp_error(got, &exact.value(Prim::Pow, x, y));
-            if error > worst[at].0 {
-                worst[at] = (error, (x, y));
+        match run(&function, &columns) {
+            Column::F64(results) => results,
+            other => panic!("{prim} gives {other:?}"),
+        }
+    });
+    let mut worst = [(0.0, (0.0, 0.0)); 2];
+    for (at, &(x, y)) in pairs.iter().enumerate() {
+        let value = exact.value(prim, x, y);
+        for (worst, results) in worst.iter_mut().zip(&results) {
+            let error = ulp_error(results[at], &value);
+            if error > worst.0 {
+                *worst = (error, (x, y));
             }
         }
     }
@@ -119,26 +136,34 @@ fn worst_power(count: usize, exact: &mut Exact) -> [(f64, (f64, f64)); 2] {
 }
 
 #[test]
-fn powers_keep_their_bound() {
-    let bound = math::error_bound(Prim::Pow, DType::F64).expect("a bound");
-    for (error, pair) in worst_power(100, &mut Exact::default()) {
-        assert!(error <= bound, "pow{pair:?}: {error} ULP");
+fn functions_of_two_operands_keep_their_bounds() {
+    let mut exact = Exact::default();
+    for (prim, pairs) in [(Prim::Pow, power_operands(400)), (Prim::Atan2, points(400))] {
+        let bound = math::error_bound(prim, DType::F64).expect("a bound");
+        for (error, pair) in worst_of_two(prim, &pairs, &mut exact) {
+            assert!(error <= bound, "{prim}{pair:?}: {error} ULP");
+        }
     }
 }
 
-/// Prints the table of `docs/math.md`. Run in release mode with `--ignored --nocapture`.
+/// Prints the second table of `docs/math.md`. Run in release mode with `--ignored --nocapture`.
 #[test]
 #[ignore = "a measurement, not a check"]
 fn print_greatest_errors() {
     let mut exact = Exact::default();
-    println!("| pow | {:?}", worst_power(5000, &mut exact));
-    for &(prim, middle, range) in UNARY {
-        let bound = math::error_bound(prim, DType::F64).expect("a bound");
-        let sizes = [true, false].map(|fma| instructions(&function(prim, DType::F64, 1, fma)));
-        let [fused, separate] = worst(prim, &operands(5000, middle, range), &mut exact);
-        println!(
-            "| {prim} | {bound} | {:.3} | {:.3} | {} | {} | {:e} {:e}",
-            fused.0, separate.0, sizes[0], sizes[1], fused.1, separate.1
-        );
+    for (prim, pairs) in [(Prim::Pow, power_operands(2000)), (Prim::Atan2, points(2000))] {
+        let [with, without] = worst_of_two(prim, &pairs, &mut exact);
+        print_row(prim, with.0, without.0);
     }
+    for &(prim, middle, range) in UNARY {
+        let [with, without] = worst(prim, &operands(2000, middle, range), &mut exact);
+        print_row(prim, with.0, without.0);
+    }
+}
+
+fn print_row(prim: Prim, with: f64, without: f64) {
+    let bound = math::error_bound(prim, DType::F64).expect("a bound");
+    let [fused, separate] =
+        [true, false].map(|fma| instructions(&function(prim, DType::F64, 1, fma)));
+    println!("| {prim} | {bound} | {with:.3} | {without:.3} | {fused} | {separate} |");
 }

@@ -181,7 +181,9 @@ pub fn sigmoid(x: Value<'_>) -> Value<'_> {
     // The result may be subnormal, its power of two must not be.
     let (raise, lower) = x.by_format((32, f64::powi(2.0, -32)), (64, f64::powi(2.0, -64)));
     let Logistic { power, r, factor } = logistic(x.abs().at_most(lowest), 1.0, raise);
-    let below_half = power / r.fma(factor, power.fma(lower, 1.0)) * lower;
+    // `2^n + r factor + 1`. Tiny powers would be lost beside 1, and beside 1/4 are not.
+    let sum = r.fma(factor, power.fma(lower, -0.25)) + 1.25;
+    let below_half = power / sum * lower;
     x.lt(0.0).select(below_half, 1.0 - below_half)
 }
 
@@ -191,8 +193,8 @@ pub(super) fn twice_logistic(a: Value<'_>) -> Value<'_> {
     2.0 * power / r.fma(factor, power + 1.0)
 }
 
-/// `1 / (1 + e^y)` is `2^n / (2^n + e^r)`, where `y = r - n ln 2`. The sum is formed of `1 + 2^n`,
-/// which is exact but for tiny powers, and `e^r - 1`, which is small.
+/// `1 / (1 + e^y)` is `2^n / (2^n + e^r)`, where `y = r - n ln 2`. The divisor is summed from parts
+/// of which most are exact.
 struct Logistic<'b> {
     /// `2^(n + raise)`
     power: Value<'b>,

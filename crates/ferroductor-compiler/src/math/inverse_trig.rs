@@ -3,19 +3,20 @@
 use super::builder::Value;
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4};
 
-/// `(atan(t) / t - 1) / t^2` in powers of `t^2`, for `t` up to `tan(pi / 8)`; error 2^-58.
-const ATAN: [f64; 11] = [
-    -0.333333333333332,
-    0.19999999999954077,
-    -0.14285714280247658,
-    0.11111110786089347,
-    -0.09090897834941963,
-    0.07692061608914245,
-    -0.06663120051652822,
-    0.05848006432905857,
-    -0.050398340804138235,
-    0.03807802532563402,
-    -0.01792195052525167,
+/// `(atan(t) / t - 1) / t^2` in powers of `t^2`, for `t` up to 1/2; error 2^-57.
+const ATAN: [f64; 12] = [
+    -0.3333333333333298,
+    0.19999999999903162,
+    -0.142857142763898,
+    0.1111111065978639,
+    -0.09090896248091122,
+    0.07692073959969098,
+    -0.06663811058324891,
+    0.05858301660755193,
+    -0.051220170860272536,
+    0.041865338456470336,
+    -0.02743539392626354,
+    0.010117140614555617,
 ];
 /// `(asin(s) / s - 1) / s^2` in powers of `s^2`, for `s` up to 1/2; error 2^-58.
 const ASIN: [f64; 13] = [
@@ -34,7 +35,6 @@ const ASIN: [f64; 13] = [
     0.03267681290450197,
 ];
 
-const TAN_PI_8: f64 = 0.41421356237309503;
 /// `pi / 4` as a double, which ends in three zero bits, so that small multiples are exact; and the
 /// rest.
 const QUARTER_PI: [f64; 2] = [FRAC_PI_4, 3.061616997868383e-17];
@@ -75,7 +75,8 @@ fn angle<'b>(
     is_steep: Value<'b>,
     is_left: Option<Value<'b>>,
 ) -> Value<'b> {
-    let is_middle = minor.gt(major * TAN_PI_8);
+    // From one half on the difference is exact.
+    let is_middle = minor.gt(major * 0.5);
     let t = is_middle.select(minor - major, minor) / is_middle.select(minor + major, major);
     let z = t * t;
     let rest = (t * z).fma(z.polynomial(&ATAN), t);

@@ -46,7 +46,6 @@ def away_from_zero(function, at_zero):
 
 HALF_LN_2 = mp.log(2) / 2 * mpf("1.0001")
 QUARTER_PI = mp.pi / 4 * mpf("1.0001")
-TAN_PI_8 = (mp.sqrt(2) - 1) * mpf("1.00001")
 # log: f from sqrt(1/2) - 1 to sqrt(2) - 1, s = f / (2 + f).
 F_LOW, F_HIGH = (mp.sqrt(0.5) - 1) * mpf("1.0001"), (mp.sqrt(2) - 1) * mpf("1.0001")
 S_HIGH = (mp.sqrt(2) - 1) / (mp.sqrt(2) + 1) * mpf("1.0001")
@@ -106,7 +105,7 @@ TABLES = [
     Table("COS_WIDE", "trig.rs", cos_rest, in_square_weight(mp.cos, 2), mpf(0), QUARTER_PI**2, -43, 53),
     Table("SIN_F64", "trig_double.rs", sin_rest, in_square_weight(mp.sin, 3), mpf(0), QUARTER_PI**2, -56, 53),
     Table("COS_F64", "trig_double.rs", cos_tail, in_square_weight(mp.cos, 4), mpf(0), QUARTER_PI**2, -59, 53),
-    Table("ATAN", "inverse_trig.rs", atan_rest, in_square_weight(mp.atan, 3), mpf(0), TAN_PI_8**2, -58, 53),
+    Table("ATAN", "inverse_trig.rs", atan_rest, in_square_weight(mp.atan, 3), mpf(0), mpf(0.25), -57, 53),
     Table("ASIN", "inverse_trig.rs", asin_rest, in_square_weight(mp.asin, 3), mpf(0), mpf(0.25), -58, 53),
     Table("LOG2", "pow.rs", log2_ratio, lambda v: 1 / log2_ratio(v), mpf(0), S_HIGH**2, -45, 53),
     Table("EXP2", "pow.rs", lambda r: mpf(2) ** r, lambda r: mpf(2) ** -r, mpf(-0.5), mpf(0.5), -34, 53),
