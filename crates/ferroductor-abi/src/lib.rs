@@ -82,7 +82,11 @@ impl SizeCode {
 
 fn floor_div(a: i64, b: i64) -> Option<i64> {
     let q = a.checked_div(b)?;
-    Some(if a % b != 0 && (a < 0) != (b < 0) { q - 1 } else { q })
+    Some(if a % b != 0 && (a < 0) != (b < 0) {
+        q - 1
+    } else {
+        q
+    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -262,7 +266,10 @@ pub enum AtenArg {
     /// A Python object of the host's table.
     Object(u32),
     /// A result of an earlier ATen call that is no tensor (a float from `item`, a token).
-    Result { call: u32, index: u32 },
+    Result {
+        call: u32,
+        index: u32,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -272,7 +279,10 @@ pub enum Output {
     Tensor(BufferId),
     Size(Dim),
     /// A non-tensor result of an ATen call.
-    Result { call: u32, index: u32 },
+    Result {
+        call: u32,
+        index: u32,
+    },
     /// An opaque input handed through.
     Opaque(u32),
 }

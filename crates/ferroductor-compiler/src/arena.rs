@@ -96,12 +96,13 @@ fn bytes(builder: &Builder<'_>, buffer: BufferId) -> Result<IExpr, CompileError>
     let info = &builder.program.buffers[buffer.0 as usize];
     let mut bytes = IExpr::constant(i64::from(info.item));
     for d in &info.sizes {
-        bytes = &bytes * &match d {
-            Dim::Const(c) => IExpr::constant(*c),
-            Dim::Slot(slot) => builder.sizes.expression(*slot).ok_or_else(|| {
-                CompileError::internal("arena", format!("size slot {slot} has no expression"))
-            })?,
-        };
+        bytes = &bytes
+            * &match d {
+                Dim::Const(c) => IExpr::constant(*c),
+                Dim::Slot(slot) => builder.sizes.expression(*slot).ok_or_else(|| {
+                    CompileError::internal("arena", format!("size slot {slot} has no expression"))
+                })?,
+            };
     }
     Ok(bytes)
 }

@@ -161,7 +161,11 @@ impl View {
     /// Like [`View::load`], with `Atom::Value(k)` in `at` standing for `values[k]`.
     pub fn load_with(&self, at: &[IExpr], values: Vec<E>, extents: &[IExpr]) -> E {
         let ranges = Extents(extents);
-        let index = self.index.iter().map(|e| e.with_vars(at, &ranges)).collect();
+        let index = self
+            .index
+            .iter()
+            .map(|e| e.with_vars(at, &ranges))
+            .collect();
         Arc::new(Expr::Load(Load {
             tensor: self.tensor,
             index,
@@ -174,7 +178,11 @@ impl View {
     /// over the new ones.
     pub fn remap(&self, sizes: Vec<IExpr>, old: &[IExpr]) -> View {
         let ranges = Extents(&sizes);
-        let index = self.index.iter().map(|e| e.with_vars(old, &ranges)).collect();
+        let index = self
+            .index
+            .iter()
+            .map(|e| e.with_vars(old, &ranges))
+            .collect();
         View {
             tensor: self.tensor,
             dtype: self.dtype,

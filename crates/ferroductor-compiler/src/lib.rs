@@ -2,17 +2,17 @@
 //!
 //! Reads neither environment nor disk, and knows neither Python nor torch.
 
+pub mod arena;
+pub mod aten;
+pub mod error;
 pub mod fuse;
 pub mod graph;
 pub mod layout;
 pub mod lower;
 pub mod math;
-pub mod schedule;
-pub mod arena;
-pub mod aten;
-pub mod error;
 pub mod plan;
 pub mod release;
+pub mod schedule;
 pub mod sizes;
 
 pub use error::CompileError;

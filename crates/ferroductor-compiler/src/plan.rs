@@ -12,9 +12,7 @@ use crate::graph::{E, Expr, Graph, Source, Tensor, TensorId, View, visit};
 use crate::layout::{argument_nodes, copy_of, geometry, has_geometry};
 use crate::lower::{Item, Meaning, Module, Numerics, lower};
 use crate::schedule::{Scheduled, schedule};
-use ferroductor_abi::{
-    BufferId, Dim, KernelError, KernelId, Launch, Place, Program, Step,
-};
+use ferroductor_abi::{BufferId, Dim, KernelError, KernelId, Launch, Place, Program, Step};
 use ferroductor_ir::fx::{Arg, Graph as Fx, Kind, Node, TensorMeta, Value};
 use ferroductor_ir::kernel::{Kernel, Target};
 use ferroductor_ir::{Atom, IExpr};
@@ -53,7 +51,10 @@ pub struct Compiled {
 /// Compiles a graph.
 pub fn compile(fx: &Fx, options: &CompilerOptions) -> Result<Compiled, CompileError> {
     if let Some(symbol) = fx.symbols.iter().find(|s| s.name.contains('(')) {
-        return through_aten(fx, &format!("the size {} is computed in floats", symbol.name));
+        return through_aten(
+            fx,
+            &format!("the size {} is computed in floats", symbol.name),
+        );
     }
     let mut module = lower(fx, options.numerics);
     let demands = Demands::collect(fx, &mut module);
@@ -223,9 +224,25 @@ impl Demands {
 
 /// Operators whose result shares its argument's memory in eager.
 const VIEWS: &[&str] = &[
-    "view", "permute", "t", "transpose", "unsqueeze", "squeeze", "expand", "slice", "select",
-    "split", "split_with_sizes", "unbind", "diagonal", "unfold", "alias", "detach", "as_strided",
-    "reshape", "_unsafe_view",
+    "view",
+    "permute",
+    "t",
+    "transpose",
+    "unsqueeze",
+    "squeeze",
+    "expand",
+    "slice",
+    "select",
+    "split",
+    "split_with_sizes",
+    "unbind",
+    "diagonal",
+    "unfold",
+    "alias",
+    "detach",
+    "as_strided",
+    "reshape",
+    "_unsafe_view",
 ];
 
 /// The node whose memory eager's result of `node` lies in.
@@ -234,7 +251,8 @@ fn alias_root(fx: &Fx, mut node: usize) -> usize {
         let n = &fx.nodes[node];
         let name = n.target.split('.').nth(1).unwrap_or("");
         let through = n.kind == Kind::Call
-            && (n.target.contains("getitem") || n.target.starts_with("aten.") && VIEWS.contains(&name));
+            && (n.target.contains("getitem")
+                || n.target.starts_with("aten.") && VIEWS.contains(&name));
         match n.args.first() {
             Some(Arg::Node(from)) if through && *from < node => node = *from,
             _ => return node,
@@ -259,8 +277,21 @@ fn has_effects(node: &Node) -> bool {
         return !target.starts_with("prims.") && !target.contains("getitem");
     };
     const RANDOM: &[&str] = &[
-        "rand", "bernoulli", "multinomial", "normal", "dropout", "poisson", "exponential",
-        "geometric", "cauchy", "log_normal", "uniform", "random", "rrelu", "_assert", "_print",
+        "rand",
+        "bernoulli",
+        "multinomial",
+        "normal",
+        "dropout",
+        "poisson",
+        "exponential",
+        "geometric",
+        "cauchy",
+        "log_normal",
+        "uniform",
+        "random",
+        "rrelu",
+        "_assert",
+        "_print",
     ];
     RANDOM.iter().any(|r| name.contains(r)) || name.contains("_.")
 }
@@ -603,7 +634,10 @@ impl<'a> Planner<'a> {
         match self.placed[at] {
             Placed::Yes => return Ok(()),
             Placed::Open => {
-                return Err(CompileError::internal("plan", "kernels depend on each other"));
+                return Err(CompileError::internal(
+                    "plan",
+                    "kernels depend on each other",
+                ));
             }
             Placed::No => {}
         }
@@ -646,7 +680,11 @@ impl<'a> Planner<'a> {
     }
 
     /// Appends the launch of a group; `target` replaces the memory of one tensor.
-    fn launch(&mut self, at: usize, target: Option<(TensorId, BufferId)>) -> Result<(), CompileError> {
+    fn launch(
+        &mut self,
+        at: usize,
+        target: Option<(TensorId, BufferId)>,
+    ) -> Result<(), CompileError> {
         let Some(scheduled) = self.scheduled[at].take() else {
             return Err(CompileError::internal("plan", "a kernel is launched twice"));
         };
@@ -671,7 +709,9 @@ impl<'a> Planner<'a> {
                 &ferroductor_ir::NoRanges,
             )
         };
-        let tiles = self.builder.dim(node, &over_symbols(&scheduled.kernel.tiles))?;
+        let tiles = self
+            .builder
+            .dim(node, &over_symbols(&scheduled.kernel.tiles))?;
         let mut scratch = IExpr::zero();
         for local in &scheduled.kernel.locals {
             let bytes = &local.elements * &IExpr::constant(local.dtype.size() as i64);
@@ -720,7 +760,10 @@ impl<'a> Planner<'a> {
     /// Copies a new value, which is in memory, over an input.
     fn overwrite(&mut self, input: usize, copy: TensorId) -> Result<(), CompileError> {
         let Some(target) = self.builder.buffer(input) else {
-            return Err(CompileError::internal("plan", "an overwritten input has no buffer"));
+            return Err(CompileError::internal(
+                "plan",
+                "an overwritten input has no buffer",
+            ));
         };
         for id in self.nests.of_tensor.get(&copy).cloned().unwrap_or_default() {
             let group = self.fusion.of_nest[id.0 as usize];
@@ -822,7 +865,10 @@ fn describe_source(source: &Source) -> String {
             combine,
             dim,
             value,
-        } => format!("running {combine:?} along {dim} of {}", describe_expr(value)),
+        } => format!(
+            "running {combine:?} along {dim} of {}",
+            describe_expr(value)
+        ),
         Source::Scatter { index, .. } => format!("scatter at {index:?}"),
         Source::Assemble(parts) => format!("{} parts", parts.len()),
     }

@@ -57,9 +57,17 @@ fn operands(count: u32) -> Vec<f32> {
     let patterns = (0..count).map(|at| f32::from_bits(at.wrapping_mul(step)));
     let middle = (0..count).map(|at| 24.0 * (f64::from(at) / f64::from(count) - 0.5));
     let mut operands: Vec<f32> = patterns.chain(middle.map(|x| x as f32)).collect();
-    operands.extend([0.0, -0.0, 1.0, -1.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN]);
+    operands.extend([
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+    ]);
     operands.extend([f32::MIN_POSITIVE, f32::MAX, f32::MIN, f32::from_bits(1)]);
-    while operands.len() % LANES != 0 {
+    while !operands.len().is_multiple_of(LANES) {
         operands.push(0.5);
     }
     operands

@@ -29,7 +29,11 @@ const UNARY: &[(Prim, [f64; 2], [f64; 2])] = &[
     (Prim::Tanh, [-4.0, 4.0], [-25.0, 25.0]),
     (Prim::Asinh, [-4.0, 4.0], [-1.79e308, 1.79e308]),
     (Prim::Acosh, [1.0, 4.0], [1.0, 1.79e308]),
-    (Prim::Atanh, [-0.9, 0.9], [-0.9999999999999999, 0.9999999999999999]),
+    (
+        Prim::Atanh,
+        [-0.9, 0.9],
+        [-0.9999999999999999, 0.9999999999999999],
+    ),
     (Prim::Erf, [-4.0, 4.0], [-6.5, 6.5]),
     (Prim::Erfc, [-4.0, 4.0], [-6.0, 27.2]),
     (Prim::Sigmoid, [-4.0, 4.0], [-744.0, 50.0]),
@@ -38,7 +42,9 @@ const UNARY: &[(Prim, [f64; 2], [f64; 2])] = &[
 /// Operands spread evenly over an interval, then over its exponents in both signs.
 fn operands(count: usize, middle: [f64; 2], range: [f64; 2]) -> Vec<f64> {
     let step = (middle[1] - middle[0]) / count as f64;
-    let mut all: Vec<f64> = (0..count).map(|at| middle[0] + (at as f64 + 0.37) * step).collect();
+    let mut all: Vec<f64> = (0..count)
+        .map(|at| middle[0] + (at as f64 + 0.37) * step)
+        .collect();
     let stride = (u64::MAX / count as u64) | 1;
     let patterns = (0..count as u64).map(|at| f64::from_bits(at.wrapping_mul(stride)));
     all.extend(patterns.filter(|x| (range[0]..=range[1]).contains(x) && *x != 0.0));
@@ -104,8 +110,10 @@ fn power_operands(count: usize) -> Vec<(f64, f64)> {
 /// Points of all directions and distances, and such whose coordinates have one magnitude.
 fn points(count: usize) -> Vec<(f64, f64)> {
     let mixed = |at: u64| at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let near = (0..count as u64).map(|at| (mixed(at) as i64 as f64, mixed(at + 7919) as i64 as f64));
-    let any = (0..count as u64).map(|at| (f64::from_bits(mixed(at)), f64::from_bits(mixed(at * 3 + 1))));
+    let near =
+        (0..count as u64).map(|at| (mixed(at) as i64 as f64, mixed(at + 7919) as i64 as f64));
+    let any =
+        (0..count as u64).map(|at| (f64::from_bits(mixed(at)), f64::from_bits(mixed(at * 3 + 1))));
     let quotient = |(y, x): &(f64, f64)| (y / x).is_normal() && y.is_finite() && x.is_finite();
     near.chain(any).filter(quotient).collect()
 }
@@ -151,7 +159,10 @@ fn functions_of_two_operands_keep_their_bounds() {
 #[ignore = "a measurement, not a check"]
 fn print_greatest_errors() {
     let mut exact = Exact::default();
-    for (prim, pairs) in [(Prim::Pow, power_operands(2000)), (Prim::Atan2, points(2000))] {
+    for (prim, pairs) in [
+        (Prim::Pow, power_operands(2000)),
+        (Prim::Atan2, points(2000)),
+    ] {
         let [with, without] = worst_of_two(prim, &pairs, &mut exact);
         print_row(prim, with.0, without.0);
     }

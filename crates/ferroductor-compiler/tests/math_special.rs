@@ -26,8 +26,16 @@ fn interpret(function: &Function, operands: &[u64]) -> u64 {
             Op::Prim { prim, args } => {
                 let bits: Vec<u64> = args.iter().map(|arg| values[arg].0).collect();
                 let last = values[args.last().expect("an operand")].1;
-                let of = if *prim == Prim::Select { last } else { values[&args[0]].1 };
-                let to = if prim.is_comparison() { DType::Bool } else { of };
+                let of = if *prim == Prim::Select {
+                    last
+                } else {
+                    values[&args[0]].1
+                };
+                let to = if prim.is_comparison() {
+                    DType::Bool
+                } else {
+                    of
+                };
                 (scalar::prim(*prim, of, &bits).expect("a basic prim"), to)
             }
             Op::Convert { value, to } => {
@@ -45,8 +53,31 @@ fn interpret(function: &Function, operands: &[u64]) -> u64 {
 fn f32_operands() -> Vec<f32> {
     let mut all: Vec<f32> = Vec::new();
     for magnitude in [
-        0.0, 1e-45, 1e-39, 1.1754944e-38, 1e-10, 0.1, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 7.5, 10.0, 33.0,
-        88.0, 89.0, 104.5, 1e5, 16777215.0, 16777216.0, 33554434.0, 1e20, 3.4028235e38, f32::INFINITY,
+        0.0,
+        1e-45,
+        1e-39,
+        1.1754944e-38,
+        1e-10,
+        0.1,
+        0.5,
+        0.75,
+        1.0,
+        1.5,
+        2.0,
+        3.0,
+        7.5,
+        10.0,
+        33.0,
+        88.0,
+        89.0,
+        104.5,
+        1e5,
+        16777215.0,
+        16777216.0,
+        33554434.0,
+        1e20,
+        3.4028235e38,
+        f32::INFINITY,
     ] {
         all.extend([magnitude, -magnitude]);
     }
@@ -98,7 +129,11 @@ fn check_agreement(function: &Function, x: f64, y: f64) {
         _ => f64::from_bits(expected),
     };
     let same = got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan();
-    assert!(same, "{}({x:e}, {y:e}): {got:e}, interpreter {expected:e}", function.prim);
+    assert!(
+        same,
+        "{}({x:e}, {y:e}): {got:e}, interpreter {expected:e}",
+        function.prim
+    );
 }
 
 /// Runs a function of two `f32` operands over all pairs.
@@ -112,7 +147,11 @@ fn over_pairs(prim: Prim, has_fma: bool, operands: &[f32]) -> Vec<(f32, f32, f32
     let Column::F32(results) = run(&function, &[Column::F32(xs), Column::F32(ys)]) else {
         panic!("{prim} gives no f32");
     };
-    pairs.iter().zip(results).map(|(&(x, y), got)| (x, y, got)).collect()
+    pairs
+        .iter()
+        .zip(results)
+        .map(|(&(x, y), got)| (x, y, got))
+        .collect()
 }
 
 #[test]
@@ -134,14 +173,20 @@ fn pow_keeps_its_bound_and_the_rules_of_c() {
 fn pow_in_double_precision_follows_the_rules_of_c() {
     let function = function(Prim::Pow, DType::F64, 1, true);
     let operands = f32_operands();
-    for (x, y) in operands.iter().flat_map(|&x| operands.iter().map(move |&y| (x, y))) {
+    for (x, y) in operands
+        .iter()
+        .flat_map(|&x| operands.iter().map(move |&y| (x, y)))
+    {
         let (x, y) = (f64::from(x), f64::from(y));
         let got = f64::from_bits(interpret(&function, &[x.to_bits(), y.to_bits()]));
         let expected = libm::pow(x, y);
         let is_close = (got - expected).abs() <= expected.abs() * 1e-15;
         let is_same = got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan();
         let is_special = !expected.is_finite() || expected.abs() < 1e-300;
-        assert!(is_same || !is_special && is_close, "pow({x:e}, {y:e}) = {got:e}, not {expected:e}");
+        assert!(
+            is_same || !is_special && is_close,
+            "pow({x:e}, {y:e}) = {got:e}, not {expected:e}"
+        );
     }
 }
 
@@ -194,7 +239,13 @@ fn integer_powers_wrap_and_follow_aten_below_zero() {
             }
         }
     }
-    for (base, exponent, expected) in [(1, -5, 1), (-1, -5, -1), (-1, -4, 1), (2, -1, 0), (0, -1, 0)] {
+    for (base, exponent, expected) in [
+        (1, -5, 1),
+        (-1, -5, -1),
+        (-1, -4, 1),
+        (2, -1, 0),
+        (0, -1, 0),
+    ] {
         assert_eq!(integer(Prim::Pow, DType::I64, base, exponent), expected);
     }
     assert_eq!(integer(Prim::Pow, DType::I32, -3, 3), -27);
@@ -217,7 +268,11 @@ fn same(a: f32, b: f32) -> bool {
 fn fmod_is_exact_for_all_magnitudes() {
     for has_fma in [true, false] {
         for (x, y, got) in over_pairs(Prim::Fmod, has_fma, &division_operands()) {
-            assert!(same(got, x % y), "fmod({x:e}, {y:e}) = {got:e}, not {:e}", x % y);
+            assert!(
+                same(got, x % y),
+                "fmod({x:e}, {y:e}) = {got:e}, not {:e}",
+                x % y
+            );
         }
     }
 }
@@ -225,7 +280,11 @@ fn fmod_is_exact_for_all_magnitudes() {
 /// ATen's `remainder`, as its scalar code has it.
 fn aten_remainder(a: f32, b: f32) -> f32 {
     let rest = a % b;
-    if rest != 0.0 && (b < 0.0) != (rest < 0.0) { rest + b } else { rest }
+    if rest != 0.0 && (b < 0.0) != (rest < 0.0) {
+        rest + b
+    } else {
+        rest
+    }
 }
 
 /// ATen's `div_floor`, as its scalar code has it.
@@ -242,12 +301,17 @@ fn aten_floor_divide(a: f32, b: f32) -> f32 {
         return 0.0f32.copysign(a / b);
     }
     let floor = quotient.floor();
-    if quotient - floor > 0.5 { floor + 1.0 } else { floor }
+    if quotient - floor > 0.5 {
+        floor + 1.0
+    } else {
+        floor
+    }
 }
 
 #[test]
 fn remainder_and_floor_divide_follow_aten() {
-    let cases: [(Prim, fn(f32, f32) -> f32); 2] = [
+    type Reference = fn(f32, f32) -> f32;
+    let cases: [(Prim, Reference); 2] = [
         (Prim::Remainder, aten_remainder),
         (Prim::FloorDivide, aten_floor_divide),
     ];
@@ -255,7 +319,10 @@ fn remainder_and_floor_divide_follow_aten() {
         for has_fma in [true, false] {
             for (x, y, got) in over_pairs(prim, has_fma, &division_operands()) {
                 let expected = expected(x, y);
-                assert!(same(got, expected), "{prim}({x:e}, {y:e}) = {got:e}, not {expected:e}");
+                assert!(
+                    same(got, expected),
+                    "{prim}({x:e}, {y:e}) = {got:e}, not {expected:e}"
+                );
             }
         }
     }
@@ -275,7 +342,11 @@ fn atan2_keeps_its_bound_and_the_rules_of_c() {
 #[test]
 fn integer_division_follows_the_divisor() {
     for scalar in INTEGERS {
-        let top = if scalar == DType::U8 { 255 } else { i64::MAX >> (64 - 8 * scalar.size()) };
+        let top = if scalar == DType::U8 {
+            255
+        } else {
+            i64::MAX >> (64 - 8 * scalar.size())
+        };
         let all = [0, 1, 2, 3, 7, 100, top, -1, -2, -7, -100, -top - 1];
         let fitting = |x: &&i64| scalar != DType::U8 || **x >= 0;
         for &a in all.iter().filter(fitting) {
@@ -285,9 +356,21 @@ fn integer_division_follows_the_divisor() {
                 let floor = a.wrapping_div(b).wrapping_sub(i64::from(is_wrong));
                 let floor = scalar::signed(scalar::truncate(floor as u64, scalar), scalar);
                 let modulus = if is_wrong { rest + b } else { rest };
-                assert_eq!(integer(Prim::FloorDivide, scalar, a, b), floor, "{a} // {b} {scalar}");
-                assert_eq!(integer(Prim::Remainder, scalar, a, b), modulus, "{a} % {b} {scalar}");
-                assert_eq!(integer(Prim::Fmod, scalar, a, b), rest, "fmod {a} {b} {scalar}");
+                assert_eq!(
+                    integer(Prim::FloorDivide, scalar, a, b),
+                    floor,
+                    "{a} // {b} {scalar}"
+                );
+                assert_eq!(
+                    integer(Prim::Remainder, scalar, a, b),
+                    modulus,
+                    "{a} % {b} {scalar}"
+                );
+                assert_eq!(
+                    integer(Prim::Fmod, scalar, a, b),
+                    rest,
+                    "fmod {a} {b} {scalar}"
+                );
                 assert_eq!(integer(Prim::Minimum, scalar, a, b), a.min(b));
                 assert_eq!(integer(Prim::Maximum, scalar, a, b), a.max(b));
             }

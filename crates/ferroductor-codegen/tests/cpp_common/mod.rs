@@ -2,7 +2,6 @@
 
 // Settings of the tests themselves.
 #![allow(clippy::disallowed_methods)]
-
 #![allow(dead_code)] // Each test file uses a part.
 
 use ferroductor_abi::KernelFn;

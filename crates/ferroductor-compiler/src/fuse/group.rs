@@ -265,7 +265,10 @@ impl Fuser<'_> {
                 group.kind = GroupKind::Rows;
                 group.outer = mine;
                 let all = group.space.members.iter();
-                if all.clone().any(|m| !group.outer.is_subset(&m.parallel_axes())) {
+                if all
+                    .clone()
+                    .any(|m| !group.outer.is_subset(&m.parallel_axes()))
+                {
                     return Err("pointwise work that lacks an outer axis of the reduction".into());
                 }
                 Ok(())
@@ -334,9 +337,10 @@ impl Fuser<'_> {
     }
 
     fn same_row(&self, group: &Group, stored: &[IExpr], read: &[IExpr]) -> bool {
-        stored.iter().zip(read).all(|(s, r)| {
-            s == r || !group.outer.iter().any(|a| s.uses_var(*a) || r.uses_var(*a))
-        })
+        stored
+            .iter()
+            .zip(read)
+            .all(|(s, r)| s == r || !group.outer.iter().any(|a| s.uses_var(*a) || r.uses_var(*a)))
     }
 
     fn axes_numel(&self, group: &Group, axes: &BTreeSet<u32>) -> i64 {
@@ -384,11 +388,10 @@ impl Fuser<'_> {
         let mut seen = HashSet::new();
         let mut memo = HashMap::new();
         for load in nest.loads() {
-            let inside = self
-                .nests
-                .of_tensor
-                .get(&load.tensor)
-                .is_some_and(|ids| ids.iter().all(|n| self.of_nest.get(n.0 as usize) == Some(&at)));
+            let inside = self.nests.of_tensor.get(&load.tensor).is_some_and(|ids| {
+                ids.iter()
+                    .all(|n| self.of_nest.get(n.0 as usize) == Some(&at))
+            });
             if !inside && self.depends_on(load.tensor, at, &mut seen, &mut memo) {
                 return Err("something between the two depends on the kernel".into());
             }

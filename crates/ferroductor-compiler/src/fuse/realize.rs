@@ -120,7 +120,10 @@ fn collect_uses(graph: &Graph, live: &HashSet<TensorId>) -> HashMap<TensorId, Us
             u.points = u.points.max(points);
             u.by_contract |= contract;
             u.at_loaded_index |= !l.values.is_empty();
-            elements.entry(l.tensor).or_default().insert(l.index.clone());
+            elements
+                .entry(l.tensor)
+                .or_default()
+                .insert(l.index.clone());
         });
         for (tensor, set) in elements {
             let u = uses.entry(tensor).or_default();

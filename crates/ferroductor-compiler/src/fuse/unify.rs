@@ -176,13 +176,7 @@ impl Space {
 
     /// Lets `own` (over the nest's variables) mean the same as `their` (over axes), where that is
     /// possible: a variable for an expression, or a split of an axis by several variables.
-    fn align(
-        &mut self,
-        own: &IExpr,
-        their: &IExpr,
-        domain: &[IExpr],
-        map: &mut [Option<IExpr>],
-    ) {
+    fn align(&mut self, own: &IExpr, their: &IExpr, domain: &[IExpr], map: &mut [Option<IExpr>]) {
         if let Some(v) = own.as_var() {
             let v = v as usize;
             if v < map.len()
@@ -257,9 +251,8 @@ pub fn digits(e: &IExpr, extents: &[IExpr]) -> Option<Vec<usize>> {
     let mut scale = IExpr::one();
     let mut found = Vec::new();
     while !left.is_zero() {
-        let next = (0..extents.len()).find(|v| {
-            !found.contains(v) && left.coefficient(*v as u32).as_ref() == Some(&scale)
-        })?;
+        let next = (0..extents.len())
+            .find(|v| !found.contains(v) && left.coefficient(*v as u32).as_ref() == Some(&scale))?;
         left = &left - &(&scale * &IExpr::var(next as u32));
         scale = &scale * &extents[next];
         found.push(next);

@@ -33,7 +33,10 @@ fn contract(
         return Err(Reason::new("operands of unexpected rank"));
     }
     if a.dtype != b.dtype || !matches!(a.dtype, DType::F32 | DType::BF16) {
-        return Err(Reason::new(format!("a product of {} and {}", a.dtype, b.dtype)));
+        return Err(Reason::new(format!(
+            "a product of {} and {}",
+            a.dtype, b.dtype
+        )));
     }
     let k = a.sizes[rank - 1].clone();
     let out = variables(rank);

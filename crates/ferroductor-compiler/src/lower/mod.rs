@@ -14,8 +14,8 @@ mod pooling;
 mod reduction;
 mod views;
 
-use crate::graph::{Graph, Source, Tensor, TensorId, View, contiguous_strides};
 use crate::graph::E;
+use crate::graph::{Graph, Source, Tensor, TensorId, View, contiguous_strides};
 use crate::layout::{argument_nodes, copy_of, has_geometry};
 use ferroductor_ir::{DType, IExpr, fx};
 use std::collections::HashMap;
@@ -43,7 +43,10 @@ pub enum Meaning {
     /// Several results; `None` for one that is no tensor.
     Tuple(Vec<Meaning>),
     /// A value only ATen sees: result `index` of node `node`.
-    Foreign { node: usize, index: usize },
+    Foreign {
+        node: usize,
+        index: usize,
+    },
     None,
 }
 
@@ -110,11 +113,7 @@ pub fn lower(fx: &fx::Graph, numerics: Numerics) -> Module {
         numerics,
         node: 0,
     };
-    lowerer.module.graph.hints = fx
-        .symbols
-        .iter()
-        .map(|s| s.hint.unwrap_or(64))
-        .collect();
+    lowerer.module.graph.hints = fx.symbols.iter().map(|s| s.hint.unwrap_or(64)).collect();
     for at in 0..fx.nodes.len() {
         lowerer.node = at;
         let meaning = lowerer.lower_node(at);
@@ -169,9 +168,10 @@ impl<'a> Lowerer<'a> {
     /// order in which they can be computed.
     fn materialize_arguments(&mut self, at: usize) {
         for node in argument_nodes(&self.fx.nodes[at]) {
-            let (Some(Meaning::Tensor(view)), Some(meta)) =
-                (self.module.meanings.get(node), self.fx.nodes[node].value.tensor())
-            else {
+            let (Some(Meaning::Tensor(view)), Some(meta)) = (
+                self.module.meanings.get(node),
+                self.fx.nodes[node].value.tensor(),
+            ) else {
                 continue;
             };
             let view = view.clone();
@@ -233,7 +233,11 @@ impl<'a> Lowerer<'a> {
                     strides: meta.strides.clone(),
                     source: Source::External,
                     op: String::new(),
-                    name: if index == 0 { name } else { format!("{name}_{index}") },
+                    name: if index == 0 {
+                        name
+                    } else {
+                        format!("{name}_{index}")
+                    },
                 });
                 self.module.externals.push((id, node, index));
                 Meaning::Tensor(self.module.graph.view(id))
@@ -291,7 +295,9 @@ impl<'a> Lowerer<'a> {
         };
         let source = match source {
             Source::Pointwise(e) if self.numerics.eager_rounding && meta.dtype.is_half() => {
-                Source::Pointwise(std::sync::Arc::new(crate::graph::Expr::Round(e, meta.dtype)))
+                Source::Pointwise(std::sync::Arc::new(crate::graph::Expr::Round(
+                    e, meta.dtype,
+                )))
             }
             other => other,
         };

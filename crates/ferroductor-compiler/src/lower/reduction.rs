@@ -67,7 +67,11 @@ impl Span {
         let (mut k, mut r) = (0, self.kept.len() as u32);
         (0..self.view.sizes.len())
             .map(|d| {
-                let slot = if self.dims.contains(&d) { &mut r } else { &mut k };
+                let slot = if self.dims.contains(&d) {
+                    &mut r
+                } else {
+                    &mut k
+                };
                 *slot += 1;
                 IExpr::var(*slot - 1)
             })
@@ -95,8 +99,8 @@ impl Span {
         let Some((strides, _)) = crate::layout::geometry(graph, &self.view) else {
             return false;
         };
-        let contiguous = (0..strides.len())
-            .find(|d| strides[*d].is_one() && !self.view.sizes[*d].is_one());
+        let contiguous =
+            (0..strides.len()).find(|d| strides[*d].is_one() && !self.view.sizes[*d].is_one());
         contiguous.is_some_and(|d| !self.dims.contains(&d))
     }
 
@@ -241,8 +245,10 @@ fn span(cx: &Lowerer<'_>, args: &Args<'_>, dims_at: Option<usize>) -> Lowered<Sp
 
 fn has_dims(args: &Args<'_>) -> Option<usize> {
     let overload = args.node.target.rsplit('.').next().unwrap_or("");
-    (overload != "default" || args.node.target.contains("amax") || args.node.target.contains("amin"))
-        .then_some(1)
+    (overload != "default"
+        || args.node.target.contains("amax")
+        || args.node.target.contains("amin"))
+    .then_some(1)
 }
 
 fn sum(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
@@ -295,7 +301,11 @@ fn extremum(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
         Combine::Min
     };
     if meta.dtype == DType::Bool {
-        let combine = if combine == Combine::Max { Combine::Any } else { Combine::All };
+        let combine = if combine == Combine::Max {
+            Combine::Any
+        } else {
+            Combine::All
+        };
         let value = span.element(DType::Bool);
         let best = cx.reduce(&span, combine, value);
         return Ok(cx.finish(&span, &best, &meta));
@@ -318,8 +328,20 @@ fn extremum_dim(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     not_empty(&span)?;
     let max = args.node.target.contains("max");
     let value = span.element(ordered(values.dtype));
-    let best = cx.reduce(&span, if max { Combine::Max } else { Combine::Min }, value.clone());
-    let at = cx.reduce(&span, if max { Combine::ArgMax } else { Combine::ArgMin }, value);
+    let best = cx.reduce(
+        &span,
+        if max { Combine::Max } else { Combine::Min },
+        value.clone(),
+    );
+    let at = cx.reduce(
+        &span,
+        if max {
+            Combine::ArgMax
+        } else {
+            Combine::ArgMin
+        },
+        value,
+    );
     let best = cx.finish(&span, &best, &values);
     let at = cx.finish(&span, &at, &indices);
     Ok(Meaning::Tuple(vec![best, at]))
@@ -327,7 +349,11 @@ fn extremum_dim(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
 
 /// The type in which elements are compared: predicates as small integers.
 fn ordered(dtype: DType) -> DType {
-    if dtype == DType::Bool { DType::U8 } else { dtype }
+    if dtype == DType::Bool {
+        DType::U8
+    } else {
+        dtype
+    }
 }
 
 fn arg_extremum(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
@@ -376,12 +402,7 @@ fn any_all(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
 /// Two passes: the mean, then the deviations from it and their squares. The sum of the deviations
 /// is what rounding left of the mean; taking it out of both results makes them as good as sums in
 /// double precision. While a row is in cache the second pass costs little.
-fn moments(
-    cx: &mut Lowerer<'_>,
-    span: &Span,
-    dtype: DType,
-    correction: f64,
-) -> (View, View) {
+fn moments(cx: &mut Lowerer<'_>, span: &Span, dtype: DType, correction: f64) -> (View, View) {
     let total = cx.reduce(span, Combine::Sum, span.element(dtype));
     let kept = variables(span.kept.len());
     let n = count(span, dtype);
@@ -427,7 +448,11 @@ fn deviation(cx: &mut Lowerer<'_>, args: &Args<'_>, variance: View) -> View {
     }
     let x = variance.load(&variables(variance.sizes.len()), &variance.sizes);
     let sizes = variance.sizes.clone();
-    cx.intermediate(variance.dtype, sizes, Source::Pointwise(prim(Prim::Sqrt, &[&x])))
+    cx.intermediate(
+        variance.dtype,
+        sizes,
+        Source::Pointwise(prim(Prim::Sqrt, &[&x])),
+    )
 }
 
 fn variance(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
@@ -518,7 +543,10 @@ fn softmax(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
 /// Of one element: `finish(x - x)`, which is 1 or 0 unless `x` is no finite number.
 fn scalar_softmax(cx: &mut Lowerer<'_>, args: &Args<'_>, finish: Prim) -> Lowered<Meaning> {
     let meta = cx.result()?;
-    let x = convert(&cx.tensor(args.need(0, "self")?)?.load(&[], &[]), meta.dtype);
+    let x = convert(
+        &cx.tensor(args.need(0, "self")?)?.load(&[], &[]),
+        meta.dtype,
+    );
     let shifted = prim(Prim::Sub, &[&x, &x]);
     Ok(cx.pointwise(&meta, prim(finish, &[&shifted])))
 }
@@ -558,8 +586,7 @@ fn backward_parts(
 }
 
 fn softmax_backward(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
-    let (meta, grad, output, total) =
-        backward_parts(cx, args, |g, o| prim(Prim::Mul, &[g, o]))?;
+    let (meta, grad, output, total) = backward_parts(cx, args, |g, o| prim(Prim::Mul, &[g, o]))?;
     let centred = prim(Prim::Sub, &[&grad, &total]);
     Ok(cx.pointwise(&meta, prim(Prim::Mul, &[&output, &centred])))
 }

@@ -219,7 +219,7 @@ impl<'b> Value<'b> {
     }
 
     binary_methods! {
-        min_num MinNum; max_num MaxNum; copy_sign CopySign; rem Rem; shl Shl; shr Shr;
+        min_num MinNum; max_num MaxNum; copy_sign CopySign;
         eq Eq; ne Ne; lt Lt; le Le; gt Gt; ge Ge;
     }
 
@@ -308,7 +308,9 @@ impl<'b> Value<'b> {
 
     /// A polynomial in `self` by Horner's rule, constant coefficient first.
     pub fn polynomial(self, coefficients: &[f64]) -> Value<'b> {
-        let (last, rest) = coefficients.split_last().expect("a polynomial has a coefficient");
+        let (last, rest) = coefficients
+            .split_last()
+            .expect("a polynomial has a coefficient");
         let start = self.number(*last);
         rest.iter().rev().fold(start, |sum, &c| sum.fma(self, c))
     }
@@ -367,7 +369,7 @@ macro_rules! operators {
 
 operators! { Add add; Sub sub; Mul mul; Div div; }
 
-macro_rules! bit_operators {
+macro_rules! value_operators {
     ($($trait:ident $method:ident $prim:ident;)*) => {
         $(impl<'b, R: Operand<'b>> ops::$trait<R> for Value<'b> {
             type Output = Value<'b>;
@@ -378,7 +380,10 @@ macro_rules! bit_operators {
     };
 }
 
-bit_operators! { BitAnd bitand And; BitOr bitor Or; BitXor bitxor Xor; }
+value_operators! {
+    Rem rem Rem; Shl shl Shl; Shr shr Shr;
+    BitAnd bitand And; BitOr bitor Or; BitXor bitxor Xor;
+}
 
 impl<'b> ops::Not for Value<'b> {
     type Output = Value<'b>;

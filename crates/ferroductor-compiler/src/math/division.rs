@@ -62,12 +62,12 @@ pub fn floor_divide_f32<'b>(x: Value<'b>, y: Value<'b>) -> Value<'b> {
 
 /// The sign of the dividend; zero for a zero divisor.
 pub fn fmod_int<'b>(x: Value<'b>, y: Value<'b>) -> Value<'b> {
-    x.rem(y)
+    x % y
 }
 
 /// The sign of the divisor; zero for a zero divisor, which ATen refuses and the caller must test.
 pub fn remainder_int<'b>(x: Value<'b>, y: Value<'b>) -> Value<'b> {
-    let rest = x.rem(y);
+    let rest = x % y;
     if x.scalar() == DType::U8 {
         return rest;
     }
@@ -82,7 +82,7 @@ pub fn floor_divide_int<'b>(x: Value<'b>, y: Value<'b>) -> Value<'b> {
     if x.scalar() == DType::U8 {
         return quotient;
     }
-    let rest = x.rem(y);
+    let rest = x % y;
     let is_above = rest.ne(0) & (rest ^ y).lt(0);
     is_above.select(quotient - 1, quotient)
 }

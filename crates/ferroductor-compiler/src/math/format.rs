@@ -94,7 +94,7 @@ impl<'b> Nearest<'b> {
     /// `2^(integer + offset - bias)`, for results in the normal range.
     pub fn power_of_two(self) -> Value<'b> {
         let shift = self.float.format().fraction_bits;
-        self.bits.shl(shift).float()
+        (self.bits << shift).float()
     }
 
     /// `x * 2^integer`, correctly rounded for subnormal results too, when the offset is twice the
@@ -103,8 +103,8 @@ impl<'b> Nearest<'b> {
         let shift = self.float.format().fraction_bits;
         // The masked bits hold a small positive number, so that the shift right is a logical one.
         let sum = self.bits & (4 * x.format().bias + 3);
-        let half = sum.shr(1);
+        let half = sum >> 1;
         let other = sum - half;
-        x * half.shl(shift).float() * other.shl(shift).float()
+        x * (half << shift).float() * (other << shift).float()
     }
 }

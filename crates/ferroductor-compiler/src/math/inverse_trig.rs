@@ -55,7 +55,9 @@ pub fn atan2<'b>(y: Value<'b>, x: Value<'b>) -> Value<'b> {
     let is_steep = a.gt(b);
     let (minor, major) = (is_steep.select(b, a), is_steep.select(a, b));
     // Keeps the sum of both finite. A minor that this rounds to zero is negligible.
-    let scale = major.gt(f64::powi(2.0, 1000)).select(x.number(f64::powi(2.0, -100)), x.number(1.0));
+    let scale = major
+        .gt(f64::powi(2.0, 1000))
+        .select(x.number(f64::powi(2.0, -100)), x.number(1.0));
     // Two zeros have the slope 0, two infinities 1.
     let is_diagonal = minor.eq(f64::INFINITY);
     let minor = is_diagonal.select(x.number(1.0), minor * scale);

@@ -55,11 +55,11 @@ fn split<'b>(x: Value<'b>, bits: Value<'b>, bits_of_origin: Value<'b>) -> Parts<
             // in 12 bits, becomes the low bits of 2^52 + exponent.
             let bias = 2 * format.bias;
             let biased = distance + (bias << format.fraction_bits);
-            let field = biased.shr(format.fraction_bits) & 0xfff;
+            let field = (biased >> format.fraction_bits) & 0xfff;
             let two_52 = f64::powi(2.0, 52);
             (field | two_52.to_bits() as i64).float() - (two_52 + bias as f64)
         }
-        scalar => distance.shr(format.fraction_bits).convert(scalar),
+        scalar => (distance >> format.fraction_bits).convert(scalar),
     };
     Parts {
         exponent,
@@ -92,7 +92,9 @@ fn log1p_rest(f: Value<'_>) -> Value<'_> {
 
 /// Puts in the results that the formulas miss: zero, negative numbers, infinity and NaN.
 fn with_limits<'b>(x: Value<'b>, result: Value<'b>) -> Value<'b> {
-    let outside = x.eq(0.0).select(x.number(f64::NEG_INFINITY), x.number(f64::NAN));
+    let outside = x
+        .eq(0.0)
+        .select(x.number(f64::NEG_INFINITY), x.number(f64::NAN));
     let above_zero = x.gt(0.0).select(result, outside);
     // What is not below infinity is infinity or NaN, and stays.
     x.lt(f64::INFINITY).select(above_zero, x)

@@ -45,7 +45,7 @@ fn log2_of_magnitude(a: Value<'_>) -> Value<'_> {
     let shifted = a.bits() + (0x3ff0_0000_0000_0000 - half_root);
     let two_52 = f64::powi(2.0, 52);
     // The exponent field is positive here, and becomes the low bits of 2^52 + exponent.
-    let field = (shifted & (0x7ff << 52)).shr(52) | two_52.to_bits() as i64;
+    let field = ((shifted & (0x7ff << 52)) >> 52) | two_52.to_bits() as i64;
     let exponent = field.float() - (two_52 + 1023.0);
     let significand = ((shifted & ((1 << 52) - 1)) + half_root).float();
     let s = (significand - 1.0) / (significand + 1.0);
@@ -97,7 +97,11 @@ const ATANH_REST: [f64; 7] = [
 /// What the double 1/3 lacks.
 const THIRD_REST: f64 = 1.850371707708594e-17;
 /// `ln 2` in three parts; the first two have few enough bits for exact multiples.
-const LN_2: [f64; 3] = [0.6931471805592082, 7.371002565161996e-13, 5.8029889835956905e-25];
+const LN_2: [f64; 3] = [
+    0.6931471805592082,
+    7.371002565161996e-13,
+    5.8029889835956905e-25,
+];
 
 /// `log(a)` to some 2^-66 of itself, for positive finite `a`: with `s = f / (2 + f)`, twice
 /// `s + s^3 / 3 + …`, of which only the terms from the third on are small enough for one double.

@@ -5,10 +5,10 @@
 use super::builder::Value;
 use super::format::nearest;
 use ferroductor_ir::dtype::DType;
-use std::f64::consts::FRAC_2_PI;
+use std::f64::consts::{FRAC_2_PI, FRAC_PI_2};
 
 /// `pi / 2` in two doubles.
-const HALF_PI: [f64; 2] = [1.5707963267948966, 6.123233995736766e-17];
+const HALF_PI: [f64; 2] = [FRAC_PI_2, 6.123233995736766e-17];
 
 /// `(sin(r) / r - 1) / r^2` in powers of `r^2`; error 2^-27 of `sin(r)`.
 const SIN: [f64; 3] = [-0.16666655, 0.008332189, -0.00019518286];
@@ -111,7 +111,7 @@ fn cos_near_zero(r: Value<'_>) -> Value<'_> {
 fn sin_of<'b>(r: Value<'b>, quadrant: Value<'b>, sign: Value<'b>) -> Value<'b> {
     let is_odd = (quadrant & 1).ne(0);
     let magnitude = is_odd.select(cos_near_zero(r), sin_near_zero(r));
-    let flip = (quadrant.shl(30) ^ sign) & i64::from(i32::MIN);
+    let flip = ((quadrant << 30) ^ sign) & i64::from(i32::MIN);
     (magnitude.bits() ^ flip).float()
 }
 
@@ -125,7 +125,11 @@ pub fn sin_f32(x: Value<'_>) -> Value<'_> {
 pub fn cos_f32(x: Value<'_>) -> Value<'_> {
     let reduced = reduce(x.abs());
     let quadrant = reduced.quadrant + 1;
-    sin_of(reduced.rest.convert(DType::F32), quadrant, quadrant.number(0))
+    sin_of(
+        reduced.rest.convert(DType::F32),
+        quadrant,
+        quadrant.number(0),
+    )
 }
 
 /// `(sin(r) / r - 1) / r^2` in powers of `r^2`; error 2^-37 of `sin(r)`.

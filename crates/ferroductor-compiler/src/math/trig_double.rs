@@ -7,7 +7,7 @@
 use super::builder::Value;
 use super::format::nearest;
 use super::two::{Two, exact_product, exact_sum, ordered_sum};
-use std::f64::consts::FRAC_2_PI;
+use std::f64::consts::{FRAC_2_PI, FRAC_PI_2};
 
 /// `(sin(r) / r - 1) / r^2` in powers of `r^2`; error 2^-56 of `sin(r)`.
 const SIN_F64: [f64; 6] = [
@@ -29,24 +29,51 @@ const COS_F64: [f64; 6] = [
 ];
 
 /// `pi / 2` in three doubles.
-const HALF_PI: [f64; 3] = [
-    1.5707963267948966,
-    6.123233995736766e-17,
-    -1.4973849048591698e-33,
-];
+const HALF_PI: [f64; 3] = [FRAC_PI_2, 6.123233995736766e-17, -1.4973849048591698e-33];
 
 /// Operands from here on are reduced in integers.
 const LARGE_FROM: f64 = 1073741824.0; // 2^30
 
 /// The bits of `2 / pi` behind the binary point, preceded by 24 zeros, 32 at a time.
 const TWO_OVER_PI: [i64; 38] = [
-    0x0000_00a2, 0xf983_6e4e, 0x4415_29fc, 0x2757_d1f5, 0x34dd_c0db, 0x6295_993c,
-    0x4390_41fe, 0x5163_abde, 0xbbc5_61b7, 0x246e_3a42, 0x4dd2_e006, 0x492e_ea09,
-    0xd192_1cfe, 0x1deb_1cb1, 0x29a7_3ee8, 0x8235_f52e, 0xbb44_84e9, 0x9c70_26b4,
-    0x5f7e_4139, 0x91d6_3983, 0x5339_f49c, 0x845f_8bbd, 0xf928_3b1f, 0xf897_ffde,
-    0x0598_0fef, 0x2f11_8b5a, 0x0a6d_1f6d, 0x367e_cf27, 0xcb09_b74f, 0x463f_669e,
-    0x5fea_2d75, 0x27ba_c7eb, 0xe5f1_7b3d, 0x0739_f78a, 0x5292_ea6b, 0xfb5f_b11f,
-    0x8d5d_0856, 0x0330_46fc,
+    0x0000_00a2,
+    0xf983_6e4e,
+    0x4415_29fc,
+    0x2757_d1f5,
+    0x34dd_c0db,
+    0x6295_993c,
+    0x4390_41fe,
+    0x5163_abde,
+    0xbbc5_61b7,
+    0x246e_3a42,
+    0x4dd2_e006,
+    0x492e_ea09,
+    0xd192_1cfe,
+    0x1deb_1cb1,
+    0x29a7_3ee8,
+    0x8235_f52e,
+    0xbb44_84e9,
+    0x9c70_26b4,
+    0x5f7e_4139,
+    0x91d6_3983,
+    0x5339_f49c,
+    0x845f_8bbd,
+    0xf928_3b1f,
+    0xf897_ffde,
+    0x0598_0fef,
+    0x2f11_8b5a,
+    0x0a6d_1f6d,
+    0x367e_cf27,
+    0xcb09_b74f,
+    0x463f_669e,
+    0x5fea_2d75,
+    0x27ba_c7eb,
+    0xe5f1_7b3d,
+    0x0739_f78a,
+    0x5292_ea6b,
+    0xfb5f_b11f,
+    0x8d5d_0856,
+    0x0330_46fc,
 ];
 const LIMB_MASK: i64 = 0xffff_ffff;
 /// Limbs of the product that are computed: two bits of quadrant and 190 of the fraction.
@@ -65,6 +92,7 @@ fn reduce(a: Value<'_>) -> Reduced<'_> {
     let large = reduce_large(a);
     let is_small = a.lt(LARGE_FROM);
     // NaN for infinity and NaN, zero for numbers.
+    #[expect(clippy::eq_op, reason = "not zero for all floats")]
     let defect = a - a;
     let mut rest = Two::choose(is_small, small.rest, large.rest);
     rest.high = rest.high + defect;
@@ -97,10 +125,10 @@ fn reduce_small(a: Value<'_>) -> Reduced<'_> {
 fn reduce_large(a: Value<'_>) -> Reduced<'_> {
     let bits = a.bits();
     // The exponent of 2^30 gives zero here.
-    let shift = bits.shr(52) - (1023 + 30);
+    let shift = (bits >> 52) - (1023 + 30);
     let product = product_mod_turns(bits, window(shift));
-    let quadrant = (product[LIMBS - 1] + (1 << 29)).shr(30);
-    let fraction = product[LIMBS - 1] - quadrant.shl(30);
+    let quadrant = (product[LIMBS - 1] + (1 << 29)) >> 30;
+    let fraction = product[LIMBS - 1] - (quadrant << 30);
     fn places<'b>(limb: Value<'b>, exponent: i32) -> Value<'b> {
         f64::powi(2.0, exponent) * small_integer(limb)
     }
@@ -130,18 +158,20 @@ fn window(shift: Value<'_>) -> Vec<Value<'_>> {
         let is_set = (shift & (32 << bit)).ne(0);
         let step = 1 << bit;
         let kept = LIMBS + step;
-        limbs = (0..kept).map(|at| is_set.select(limbs[at + step], limbs[at])).collect();
+        limbs = (0..kept)
+            .map(|at| is_set.select(limbs[at + step], limbs[at]))
+            .collect();
     }
     let from_right = 32 - (shift & 31);
-    let pairs = limbs.windows(2).map(|pair| pair[0].shl(32) | pair[1]);
-    pairs.map(|pair| pair.shr(from_right) & LIMB_MASK).collect()
+    let pairs = limbs.windows(2).map(|pair| (pair[0] << 32) | pair[1]);
+    pairs.map(|pair| (pair >> from_right) & LIMB_MASK).collect()
 }
 
 /// The significand of a number times a window of limbs (highest first), modulo 2^192, lowest limb
 /// first.
 fn product_mod_turns<'b>(bits: Value<'b>, window: Vec<Value<'b>>) -> Vec<Value<'b>> {
     let significand = (bits & ((1 << 52) - 1)) | (1 << 52);
-    let (low, high) = (significand & LIMB_MASK, significand.shr(32));
+    let (low, high) = (significand & LIMB_MASK, significand >> 32);
     let mut limbs = Vec::new();
     let mut carry = bits.number(0);
     for limb in window.into_iter().rev() {
@@ -149,7 +179,7 @@ fn product_mod_turns<'b>(bits: Value<'b>, window: Vec<Value<'b>>) -> Vec<Value<'
         let column = (product & LIMB_MASK) + carry;
         limbs.push(column & LIMB_MASK);
         // At most 2^32 + 2^53 + 1.
-        carry = (product.shr(32) & LIMB_MASK) + high * limb + column.shr(32);
+        carry = ((product >> 32) & LIMB_MASK) + high * limb + (column >> 32);
     }
     limbs
 }
@@ -175,7 +205,7 @@ fn cos_near_zero(r: Two<'_>) -> Two<'_> {
 fn sin_of<'b>(r: Two<'b>, quadrant: Value<'b>, sign: Value<'b>) -> Value<'b> {
     let is_odd = (quadrant & 1).ne(0);
     let magnitude = is_odd.select(cos_near_zero(r).high, sin_near_zero(r).high);
-    let flip = (quadrant.shl(62) ^ sign) & i64::MIN;
+    let flip = ((quadrant << 62) ^ sign) & i64::MIN;
     (magnitude.bits() ^ flip).float()
 }
 

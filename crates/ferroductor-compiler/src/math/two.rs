@@ -43,7 +43,9 @@ impl<'b> Two<'b> {
 
     pub fn times(self, other: Two<'b>) -> Two<'b> {
         let product = exact_product(self.high, other.high);
-        let cross = self.high.fma(other.low, self.low.fma(other.high, product.low));
+        let cross = self
+            .high
+            .fma(other.low, self.low.fma(other.high, product.low));
         ordered_sum(product.high, cross)
     }
 

@@ -146,9 +146,11 @@ impl Loops<'_, '_> {
                 Action::Store { .. } => self.inner_axes(p).is_empty(),
                 _ => false,
             })
-            && self.levels.iter().zip(&self.prepared.pieces).all(|(level, p)| {
-                *level == 0 || matches!(p.action, Action::Store { .. })
-            })
+            && self
+                .levels
+                .iter()
+                .zip(&self.prepared.pieces)
+                .all(|(level, p)| *level == 0 || matches!(p.action, Action::Store { .. }))
     }
 
     fn read_stride_hint(&self, axis: u32) -> i64 {

@@ -106,12 +106,7 @@ impl<'a> Emitter<'a> {
     }
 
     fn op_depth(&self, op: &Op) -> usize {
-        let values = |ids: &[ValueId]| {
-            ids.iter()
-                .map(|v| self.value_depth(*v))
-                .max()
-                .unwrap_or(0)
-        };
+        let values = |ids: &[ValueId]| ids.iter().map(|v| self.value_depth(*v)).max().unwrap_or(0);
         match op {
             Op::Const { .. } => 0,
             Op::Index { expr } => self.index_depth(expr),
@@ -195,7 +190,9 @@ impl<'a> Emitter<'a> {
         if let Op::Const { value, .. } = &op {
             self.constants.insert(id, *value);
         }
-        self.scopes[depth].block.push(Stmt::Let { id, op: op.clone() });
+        self.scopes[depth]
+            .block
+            .push(Stmt::Let { id, op: op.clone() });
         if pure {
             self.scopes[depth].known.insert(op, id);
         }
@@ -395,7 +392,13 @@ impl<'a> Emitter<'a> {
         self.scopes[depth].block.push(Stmt::Fail { cond, code });
     }
 
-    pub fn finish(mut self, name: String, doc: Vec<String>, size_count: u32, tiles: IExpr) -> Kernel {
+    pub fn finish(
+        mut self,
+        name: String,
+        doc: Vec<String>,
+        size_count: u32,
+        tiles: IExpr,
+    ) -> Kernel {
         let body = self.scopes.pop().map(|s| s.block).unwrap_or_default();
         let setup = self.scopes.pop().map(|s| s.block).unwrap_or_default();
         Kernel {

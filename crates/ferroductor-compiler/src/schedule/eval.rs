@@ -150,9 +150,7 @@ impl<'a> Evaluator<'a> {
 
     fn compute(&mut self, e: &E) -> Result<ValueId> {
         match &**e {
-            Expr::Const(literal, dtype) => {
-                Ok(self.emitter.constant(*literal, Ty::scalar(*dtype)))
-            }
+            Expr::Const(literal, dtype) => Ok(self.emitter.constant(*literal, Ty::scalar(*dtype))),
             Expr::Index(i) => self.index(i),
             Expr::Load(load) => self.load(load),
             Expr::Prim { prim, args, .. } => {
@@ -233,9 +231,7 @@ impl<'a> Evaluator<'a> {
                 uniform = &uniform + &term;
                 continue;
             }
-            let mut product = self
-                .emitter
-                .constant(Literal::Int(*coefficient), i64_ty);
+            let mut product = self.emitter.constant(Literal::Int(*coefficient), i64_ty);
             for a in monomial {
                 let factor = self.atom_arithmetic(a, values)?;
                 product = self.emitter.prim(Prim::Mul, &[product, factor])?;
@@ -373,9 +369,9 @@ impl<'a> Evaluator<'a> {
             let never_negative = bounds_of
                 .as_ref()
                 .is_some_and(|(low, _)| low.is_nonnegative(&ranges));
-            let never_beyond = bounds_of.as_ref().is_some_and(|(_, high)| {
-                (&(bound - high) - &IExpr::one()).is_nonnegative(&ranges)
-            });
+            let never_beyond = bounds_of
+                .as_ref()
+                .is_some_and(|(_, high)| (&(bound - high) - &IExpr::one()).is_nonnegative(&ranges));
             let mut tests = Vec::new();
             if !never_negative {
                 let zero = self.emitter.constant(Literal::Int(0), i64_ty);

@@ -11,8 +11,8 @@ use super::reduce::Accumulator;
 use crate::error::CompileError;
 use crate::fuse::GroupKind;
 use crate::graph::{E, Expr, Graph, TensorId, visit};
-use ferroductor_ir::kernel::*;
 use ferroductor_ir::IExpr;
+use ferroductor_ir::kernel::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 type Result<T> = std::result::Result<T, CompileError>;
@@ -149,9 +149,7 @@ impl<'a, 'b> Loops<'a, 'b> {
             .flat_map(|p| self.inner_axes(p))
             .collect();
         let inner: Vec<u32> = inner.into_iter().collect();
-        if self.prepared.kind == GroupKind::Rows
-            && self.best_axis(&inner, &all).is_some()
-        {
+        if self.prepared.kind == GroupKind::Rows && self.best_axis(&inner, &all).is_some() {
             return None;
         }
         self.best_axis(outer, &all)
@@ -317,12 +315,10 @@ impl<'a, 'b> Loops<'a, 'b> {
         for level in 0..=last {
             for (at, piece) in self.prepared.pieces.iter().enumerate() {
                 let home = match &piece.action {
-                    Action::Store { .. } if self.levels[at] < level => {
-                        match self.memory.get(&at) {
-                            Some((buf, offset)) => Home::Memory(*buf, offset.clone()),
-                            None => Home::Inline(at),
-                        }
-                    }
+                    Action::Store { .. } if self.levels[at] < level => match self.memory.get(&at) {
+                        Some((buf, offset)) => Home::Memory(*buf, offset.clone()),
+                        None => Home::Inline(at),
+                    },
                     Action::Store { .. } => Home::Inline(at),
                     _ => continue,
                 };
@@ -390,7 +386,9 @@ impl<'a, 'b> Loops<'a, 'b> {
                 let range = (IExpr::zero(), self.eval.extent(axis));
                 self.eval.vector = outer.filter(|v| v.lanes > 1);
                 let sums = &accumulators;
-                self.emit_runs(axis, range, 1, sums, &mut |this| this.emit_bodies(pieces, sums))?;
+                self.emit_runs(axis, range, 1, sums, &mut |this| {
+                    this.emit_bodies(pieces, sums)
+                })?;
             }
             (None, None) => {
                 self.eval.vector = outer.filter(|v| v.lanes > 1);
@@ -494,7 +492,10 @@ impl<'a, 'b> Loops<'a, 'b> {
                 index: index.clone(),
                 lanes,
             });
-            value = self.eval.emitter.prim(ferroductor_ir::Prim::Add, &[old, value])?;
+            value = self
+                .eval
+                .emitter
+                .prim(ferroductor_ir::Prim::Add, &[old, value])?;
         }
         self.eval.emitter.store(buf, index, value);
         Ok(())
@@ -576,7 +577,9 @@ pub fn vectorizable(piece: &Piece, axis: u32) -> bool {
     for e in piece.expressions() {
         visit(e, &mut |e| {
             if let Expr::Guard { bounds, .. } = &**e {
-                possible &= !bounds.iter().any(|(i, b)| i.uses_var(axis) || b.uses_var(axis));
+                possible &= !bounds
+                    .iter()
+                    .any(|(i, b)| i.uses_var(axis) || b.uses_var(axis));
             }
         });
     }

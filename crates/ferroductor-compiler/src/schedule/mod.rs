@@ -64,7 +64,8 @@ pub fn schedule(
         .flat_map(|p| p.expressions())
         .map(cost)
         .sum();
-    let tile_ns = (tiling.elements.max(1) as f64 * (0.08 + 0.03 * operators as f64)).min(1e9) as u32;
+    let tile_ns =
+        (tiling.elements.max(1) as f64 * (0.08 + 0.03 * operators as f64)).min(1e9) as u32;
     Ok(Scheduled {
         kernel: emitter.finish(name, doc, sizes.len() as u32, tiling.tiles),
         buffers,

@@ -14,7 +14,10 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub enum Action {
     /// The tensor's element at `offset` is `value`.
-    Store { offset: IExpr, value: E },
+    Store {
+        offset: IExpr,
+        value: E,
+    },
     Reduce {
         combine: Combine,
         value: E,
@@ -34,7 +37,11 @@ pub enum Action {
         value: E,
         accumulate: bool,
     },
-    Contract { a: Load, b: Load, k: u32 },
+    Contract {
+        a: Load,
+        b: Load,
+        k: u32,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -484,10 +491,7 @@ fn collapse(prepared: &mut Prepared) {
         let axes = prepared.axes.clone();
         for piece in &mut prepared.pieces {
             piece.map_indices(&|e| {
-                e.substitute(
-                    &|x| (*x == Atom::Var(a)).then(IExpr::zero),
-                    &Extents(&axes),
-                )
+                e.substitute(&|x| (*x == Atom::Var(a)).then(IExpr::zero), &Extents(&axes))
             });
             piece.parallel.remove(&a);
             piece.reduced.remove(&a);
@@ -586,7 +590,6 @@ fn key(e: &E, children: &[E]) -> String {
         .iter()
         .fold(own, |acc, c| format!("{acc},{:x}", Arc::as_ptr(c) as usize))
 }
-
 
 fn with_children(e: &E, children: Vec<E>) -> E {
     let mut next = children.into_iter();

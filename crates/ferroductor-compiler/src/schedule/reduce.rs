@@ -87,8 +87,7 @@ impl Accumulator {
         } else {
             dtype
         };
-        let total =
-            (in_runs && rounds).then(|| Registers::declare(eval, combine, exact, lanes));
+        let total = (in_runs && rounds).then(|| Registers::declare(eval, combine, exact, lanes));
         let single = (folds && lanes > 1).then(|| Registers::declare(eval, combine, dtype, 1));
         Ok(Some(Accumulator {
             combine,
@@ -246,7 +245,11 @@ fn combine_positions(
         return Err(CompileError::internal("schedule", "a position is missing"));
     };
     let e = &mut eval.emitter;
-    let not_better = if how == Combine::ArgMax { Prim::Le } else { Prim::Ge };
+    let not_better = if how == Combine::ArgMax {
+        Prim::Le
+    } else {
+        Prim::Ge
+    };
     let lanes = e.ty(a.value).lanes;
     let zero = e.constant(Literal::Int(0), Ty::new(DType::I64, lanes));
     let worse = e.prim(not_better, &[b.value, a.value])?;

@@ -84,7 +84,11 @@ impl Loops<'_, '_> {
             order.push(u);
         }
         let block = order.last().map(|a| {
-            let wanted = if crossing.is_some() { SQUARE } else { TILE_ELEMENTS / run };
+            let wanted = if crossing.is_some() {
+                SQUARE
+            } else {
+                TILE_ELEMENTS / run
+            };
             wanted.clamp(1, self.hint(*a))
         });
         TilePlan {

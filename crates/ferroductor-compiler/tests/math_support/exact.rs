@@ -90,8 +90,13 @@ impl Exact {
         let mut term = BigFloat::from_f64(1.0, p);
         let mut sum = term.clone();
         let mut divisor = 3.0;
-        while term.exponent().is_some_and(|e| e > sum.exponent().unwrap_or(0) - p as i32) {
-            term = term.mul(&twice, p, r).div(&BigFloat::from_f64(divisor, p), p, r);
+        while term
+            .exponent()
+            .is_some_and(|e| e > sum.exponent().unwrap_or(0) - p as i32)
+        {
+            term = term
+                .mul(&twice, p, r)
+                .div(&BigFloat::from_f64(divisor, p), p, r);
             sum = sum.add(&term, p, r);
             divisor += 2.0;
         }
@@ -108,7 +113,11 @@ impl Exact {
             return slope;
         }
         let pi = self.constants.pi(p, r);
-        if y < 0.0 { slope.sub(&pi, p, r) } else { slope.add(&pi, p, r) }
+        if y < 0.0 {
+            slope.sub(&pi, p, r)
+        } else {
+            slope.add(&pi, p, r)
+        }
     }
 }
 
@@ -120,7 +129,11 @@ pub fn ulp_error(got: f64, exact: &BigFloat) -> f64 {
     }
     let exponent = exact.exponent().expect("a finite exact value");
     if exponent > 1024 {
-        return if got.is_infinite() { 0.0 } else { f64::INFINITY };
+        return if got.is_infinite() {
+            0.0
+        } else {
+            f64::INFINITY
+        };
     }
     if !got.is_finite() {
         return f64::INFINITY;

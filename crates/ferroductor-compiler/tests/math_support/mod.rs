@@ -48,7 +48,9 @@ pub fn run(function: &Function, operands: &[Column]) -> Column {
         values[param.0 as usize] = Some(column.clone());
     }
     let value = |values: &[Option<Column>], id: ValueId| -> Column {
-        values[id.0 as usize].clone().expect("defined before its use")
+        values[id.0 as usize]
+            .clone()
+            .expect("defined before its use")
     };
     for (id, op) in &function.body {
         let result = match op {
@@ -56,7 +58,11 @@ pub fn run(function: &Function, operands: &[Column]) -> Column {
             Op::Prim { prim, args } => {
                 let args: Vec<&Column> = args
                     .iter()
-                    .map(|arg| values[arg.0 as usize].as_ref().expect("defined before its use"))
+                    .map(|arg| {
+                        values[arg.0 as usize]
+                            .as_ref()
+                            .expect("defined before its use")
+                    })
                     .collect();
                 apply(*prim, &args)
             }
@@ -111,7 +117,10 @@ fn apply(prim: Prim, args: &[&Column]) -> Column {
         ),
         [Bool(a), Bool(b)] => Bool(zip(a, b, predicate(prim))),
         [Bool(a)] => Bool(a.iter().map(|a| !a).collect()),
-        [I32(a)] => I32(a.iter().map(|&a| int_unary(prim, a.into()) as i32).collect()),
+        [I32(a)] => I32(a
+            .iter()
+            .map(|&a| int_unary(prim, a.into()) as i32)
+            .collect()),
         [I64(a)] => I64(a.iter().map(|&a| int_unary(prim, a)).collect()),
         _ => panic!("{prim} on these operands"),
     }
@@ -142,7 +151,11 @@ fn zip<T: Copy, U>(a: &[T], b: &[T], f: impl Fn(T, T) -> U) -> Vec<U> {
 }
 
 fn zip3<T: Copy>(a: &[T], b: &[T], c: &[T], f: impl Fn(T, T, T) -> T) -> Vec<T> {
-    a.iter().zip(b).zip(c).map(|((&a, &b), &c)| f(a, b, c)).collect()
+    a.iter()
+        .zip(b)
+        .zip(c)
+        .map(|((&a, &b), &c)| f(a, b, c))
+        .collect()
 }
 
 fn predicate(prim: Prim) -> fn(bool, bool) -> bool {
@@ -282,16 +295,28 @@ fn bitcast(column: &Column, to: DType) -> Column {
 /// is wrong.
 pub fn ulp_error_f32(got: f32, exact: f64) -> f64 {
     if exact.is_nan() || got.is_nan() {
-        return if exact.is_nan() && got.is_nan() { 0.0 } else { f64::INFINITY };
+        return if exact.is_nan() && got.is_nan() {
+            0.0
+        } else {
+            f64::INFINITY
+        };
     }
     if exact.is_infinite() || exact == 0.0 {
-        return if f64::from(got).to_bits() == exact.to_bits() { 0.0 } else { f64::INFINITY };
+        return if f64::from(got).to_bits() == exact.to_bits() {
+            0.0
+        } else {
+            f64::INFINITY
+        };
     }
     if got.is_sign_negative() != exact.is_sign_negative() {
         return f64::INFINITY;
     }
     // Beyond the greatest number the scale goes on as if the format had another exponent.
-    let got = if got.is_infinite() { f64::from(got.signum()) * f64::powi(2.0, 128) } else { got.into() };
+    let got = if got.is_infinite() {
+        f64::from(got.signum()) * f64::powi(2.0, 128)
+    } else {
+        got.into()
+    };
     let exact = exact.clamp(-f64::powi(2.0, 128), f64::powi(2.0, 128));
     (got - exact).abs() / ulp_f32(exact)
 }

@@ -66,14 +66,17 @@ fn shapes(isa: Isa) -> &'static [(i64, i64)] {
     }
 }
 
-pub fn emit<'a, 'b>(
+pub fn emit<'b>(
     graph: &'b Graph,
     prepared: &'b Prepared,
-    eval: &'a mut Evaluator<'b>,
+    eval: &mut Evaluator<'b>,
     external: &'b dyn Fn(TensorId) -> bool,
 ) -> Result<Tiling> {
     let Some(Action::Contract { a, b, .. }) = prepared.pieces.first().map(|p| &p.action) else {
-        return Err(CompileError::internal("schedule", "no product in a product kernel"));
+        return Err(CompileError::internal(
+            "schedule",
+            "no product in a product kernel",
+        ));
     };
     let piece = &prepared.pieces[0];
     let uses = |load: &Load, axis: u32| load.index[0].uses_var(axis);
@@ -178,7 +181,11 @@ impl Product<'_, '_> {
     /// Pair products need bf16 on both sides, the instruction, and an even `k`.
     fn choose_pair(&self) -> i64 {
         let bf16 = |load: &Load| self.graph.tensor(load.tensor).dtype == DType::BF16;
-        let even = self.k.extent.as_const().is_some_and(|k| k > 0 && k % 2 == 0);
+        let even = self
+            .k
+            .extent
+            .as_const()
+            .is_some_and(|k| k > 0 && k % 2 == 0);
         let whole = self.k.axes.len() == 1;
         let usable = self.eval.emitter.target.has_bf16 && self.lanes == 16;
         if usable && even && whole && bf16(&self.a) && bf16(&self.b) {
@@ -190,7 +197,11 @@ impl Product<'_, '_> {
 
     /// The type operands are packed in.
     fn packed_type(&self) -> DType {
-        if self.pair == 2 { DType::BF16 } else { DType::F32 }
+        if self.pair == 2 {
+            DType::BF16
+        } else {
+            DType::F32
+        }
     }
 
     /// Number of steps through `k`.
@@ -228,7 +239,10 @@ impl Product<'_, '_> {
 
         let panel_elements = &depth * &IExpr::constant(nr);
         let packed_type = self.packed_type();
-        let pack = self.eval.emitter.local(packed_type, panel_elements, "panel");
+        let pack = self
+            .eval
+            .emitter
+            .local(packed_type, panel_elements, "panel");
         let tile = self
             .eval
             .emitter
@@ -457,9 +471,11 @@ impl Product<'_, '_> {
                 .is_some_and(|e| e % self.lanes == 0),
         };
         let axis = self.n.axes.last().copied();
-        let guarded = self.prepared.pieces.iter().any(|p| {
-            axis.is_some_and(|a| !super::loops::vectorizable(p, a))
-        });
+        let guarded = self
+            .prepared
+            .pieces
+            .iter()
+            .any(|p| axis.is_some_and(|a| !super::loops::vectorizable(p, a)));
         if aligned && !guarded { self.lanes } else { 1 }
     }
 

@@ -22,7 +22,9 @@ impl Rows {
     /// Buffer and index of row `i` at a step of `pair` elements.
     pub(super) fn element(&self, i: i64, step: &IExpr, pair: i64) -> (Buf, IExpr) {
         match self {
-            Rows::Raw { buf, bases } => (*buf, &bases[i as usize] + &(step * &IExpr::constant(pair))),
+            Rows::Raw { buf, bases } => {
+                (*buf, &bases[i as usize] + &(step * &IExpr::constant(pair)))
+            }
             Rows::Copied {
                 buf,
                 row,
@@ -169,7 +171,9 @@ impl Product<'_, '_> {
                 [a, b] => self.eval.emitter.push(Op::Shuffle {
                     a: *a,
                     b: *b,
-                    lanes: (0..lanes as u32).flat_map(|l| [l, lanes as u32 + l]).collect(),
+                    lanes: (0..lanes as u32)
+                        .flat_map(|l| [l, lanes as u32 + l])
+                        .collect(),
                 }),
                 _ => parts[0],
             };
@@ -182,13 +186,7 @@ impl Product<'_, '_> {
         Ok(())
     }
 
-    fn copy_singly(
-        &mut self,
-        copy: Buf,
-        row: &IExpr,
-        rows: &IExpr,
-        depth: &IExpr,
-    ) -> Result<()> {
+    fn copy_singly(&mut self, copy: Buf, row: &IExpr, rows: &IExpr, depth: &IExpr) -> Result<()> {
         let (m, k, load) = (self.m.clone(), self.k.clone(), self.a.clone());
         let steps = self.steps(depth);
         let step = self.eval.open_for(IExpr::zero(), steps, 1);
