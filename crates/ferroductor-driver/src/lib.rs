@@ -12,4 +12,4 @@ mod report;
 pub use error::DriverError;
 pub use options::{Codegen, Numerics, OnError, OptionError, Options, Setting, known_options};
 pub use pipeline::{CompiledGraph, compile};
-pub use report::{Class, GraphReport, NodeReport, Stage, totals};
+pub use report::{Class, GraphReport, NodeReport, Stage, StepReport, totals};

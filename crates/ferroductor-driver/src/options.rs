@@ -50,6 +50,8 @@ pub struct Options {
     /// `None`: the best of this CPU.
     pub isa: Option<Isa>,
     pub cache_dir: Option<PathBuf>,
+    /// Measure the steps of every call.
+    pub profile: bool,
 }
 
 impl Default for Options {
@@ -61,6 +63,7 @@ impl Default for Options {
             numerics: Numerics::Default,
             isa: None,
             cache_dir: None,
+            profile: false,
         }
     }
 }
@@ -93,7 +96,7 @@ pub fn known_options() -> &'static [Setting] {
     &SETTINGS
 }
 
-static SETTINGS: [Setting; 6] = [
+static SETTINGS: [Setting; 7] = [
     Setting {
         name: "on_error",
         values: "eager | raise",
@@ -150,8 +153,17 @@ static SETTINGS: [Setting; 6] = [
         get: |o| path_text(&o.cache_dir),
         set: |o, text| set_path(&mut o.cache_dir, text),
     },
+    Setting {
+        name: "profile",
+        values: "true | false",
+        doc: "Measure each kernel and operator in every call; the report then says where the time goes.",
+        changes_code: false,
+        get: |o| choice(&SWITCH, o.profile),
+        set: |o, text| pick(&SWITCH, &text.to_lowercase()).map(|v| o.profile = v),
+    },
 ];
 
+const SWITCH: [(&str, bool); 4] = [("false", false), ("true", true), ("0", false), ("1", true)];
 const ON_ERROR: [(&str, OnError); 2] = [("eager", OnError::Eager), ("raise", OnError::Raise)];
 const CODEGEN: [(&str, Codegen); 3] = [
     ("llvm", Codegen::Llvm),

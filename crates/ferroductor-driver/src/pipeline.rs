@@ -1,19 +1,20 @@
 //! The stages in their order.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ferroductor_abi::{Dim, Program, Step};
 use ferroductor_compiler::lower::Numerics;
 use ferroductor_compiler::{Class as CompilerClass, CompilerOptions};
 use ferroductor_ir::fx::{Graph, Kind, Phase};
+use ferroductor_ir::kernel::Kernel;
 use ferroductor_runtime::Kernels;
 
 use crate::dump::{Dump, graph_text, program_text};
 use crate::error::DriverError;
 use crate::kernels;
 use crate::options::{Codegen, Options};
-use crate::report::{Class, GraphReport, NodeReport, Stage};
+use crate::report::{Class, GraphReport, NodeReport, Stage, StepReport};
 
 /// A graph ready for the runtime.
 pub struct CompiledGraph {
@@ -118,6 +119,7 @@ pub fn compile(graph: &Graph, options: &Options) -> Result<CompiledGraph, Driver
         stages.stages,
     );
     report.kernels = built.different;
+    report.steps = steps(&compiled.program, &compiled.kernels);
     report.notes = compiled.refusals;
     if built.fresh < built.different {
         let found = built.different - built.fresh;
@@ -180,7 +182,33 @@ fn report(
             _ => None,
         },
         stages,
+        steps: steps(program, &[]),
         notes: Vec::new(),
         failure: None,
     }
+}
+
+/// One entry for each step of the program, with nothing measured yet.
+fn steps(program: &Program, kernels: &[Kernel]) -> Vec<StepReport> {
+    let kernel = |at: u32| kernels.get(at as usize).map_or("", |k| k.name.as_str());
+    let target = |at: u32| {
+        program
+            .aten
+            .get(at as usize)
+            .map_or("", |c| c.target.as_str())
+    };
+    let steps = program.steps.iter().map(|step| match step {
+        Step::Kernel(launch) => (kernel(launch.kernel.0), Class::Native),
+        Step::Aten { call } => (target(*call), Class::Aten),
+        Step::Sizes { .. } => ("sizes", Class::Free),
+        Step::Release { .. } => ("release", Class::Free),
+    });
+    steps
+        .map(|(name, class)| StepReport {
+            name: name.to_owned(),
+            class,
+            calls: 0,
+            time: Duration::ZERO,
+        })
+        .collect()
 }

@@ -45,6 +45,15 @@ pub struct Stage {
     pub time: Duration,
 }
 
+/// Time in one kernel or operator of the program, over all calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepReport {
+    pub name: String,
+    pub class: Class,
+    pub calls: u64,
+    pub time: Duration,
+}
+
 /// One compiled graph.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GraphReport {
@@ -60,6 +69,8 @@ pub struct GraphReport {
     /// Bytes of the arena with the example's sizes, where they are static.
     pub arena_bytes: Option<u64>,
     pub stages: Vec<Stage>,
+    /// Kernels and operators in the order they run; timed only if the option `profile` is set.
+    pub steps: Vec<StepReport>,
     /// Remarks of the compiler, such as why two loops were not fused.
     pub notes: Vec<String>,
     /// Set if compilation failed and the graph runs in eager.
@@ -140,6 +151,7 @@ impl GraphReport {
             milliseconds(self.time()),
             stages.join(", ")
         )?;
+        self.write_times(text)?;
         for (reason, (count, example)) in self.grouped_notes() {
             match count {
                 1 => writeln!(text, "  note: {example}")?,
@@ -152,6 +164,41 @@ impl GraphReport {
                     )?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Where the time of the calls goes: equal names together, longest first.
+    fn write_times(&self, text: &mut String) -> std::fmt::Result {
+        let mut rows: BTreeMap<(Class, &str), (u64, Duration)> = BTreeMap::new();
+        for step in self.steps.iter().filter(|s| s.calls > 0) {
+            let row = rows.entry((step.class, &step.name)).or_default();
+            row.0 += step.calls;
+            row.1 += step.time;
+        }
+        let total: Duration = rows.values().map(|row| row.1).sum();
+        if total.is_zero() {
+            return Ok(());
+        }
+        let share = |time: Duration| 100.0 * time.as_secs_f64() / total.as_secs_f64();
+        let mut rows: Vec<_> = rows.into_iter().collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.1.1));
+        let ours = |class| rows.iter().filter(move |row| row.0.0 == class);
+        let native: Duration = ours(Class::Native).map(|row| row.1.1).sum();
+        writeln!(
+            text,
+            "  ran for {:.1} ms, {:.0} % of it in native kernels",
+            milliseconds(total),
+            share(native)
+        )?;
+        for ((class, name), (calls, time)) in rows {
+            writeln!(
+                text,
+                "  {:>5.1} % {:>10.3} ms {calls:>6} × {:<8}{name}",
+                share(time),
+                milliseconds(time),
+                class.name()
+            )?;
         }
         Ok(())
     }

@@ -77,6 +77,11 @@ pub fn compile_graph(
         constants,
     )
     .map_err(from_program)?;
+    let executable = if options.options.profile {
+        executable.profiled()
+    } else {
+        executable
+    };
     Ok(CompiledGraph {
         executable,
         report: compiled.report,
@@ -169,6 +174,7 @@ impl CompiledGraph {
     fn report(&self) -> GraphReport {
         GraphReport {
             report: self.report.clone(),
+            profile: self.executable.profile(),
         }
     }
 

@@ -1,6 +1,9 @@
 //! Options and reports as Python objects.
 
+use std::sync::Arc;
+
 use ferroductor_driver as driver;
+use ferroductor_runtime::Profile;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList};
 
@@ -81,6 +84,20 @@ pub fn known_options(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
 #[pyclass(frozen)]
 pub struct GraphReport {
     pub(crate) report: driver::GraphReport,
+    /// Goes on counting while the graph is in use.
+    pub(crate) profile: Option<Arc<Profile>>,
+}
+
+impl GraphReport {
+    /// The report with the times measured so far.
+    fn present(&self) -> driver::GraphReport {
+        let mut report = self.report.clone();
+        let times = self.profile.iter().flat_map(|profile| profile.times());
+        for (step, time) in report.steps.iter_mut().zip(times) {
+            (step.calls, step.time) = (time.calls, time.total);
+        }
+        report
+    }
 }
 
 #[pymethods]
@@ -96,12 +113,12 @@ impl GraphReport {
     }
 
     fn __str__(&self) -> String {
-        self.report.text()
+        self.present().text()
     }
 
     /// The report as plain data.
     fn as_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let report = &self.report;
+        let report = &self.present();
         let dict = PyDict::new(py);
         dict.set_item("name", &report.name)?;
         dict.set_item("phase", report.phase)?;
@@ -116,6 +133,12 @@ impl GraphReport {
             stages.set_item(stage.name, stage.time.as_secs_f64() * 1e3)?;
         }
         dict.set_item("milliseconds", stages)?;
+        let steps = PyList::empty(py);
+        for step in &report.steps {
+            let time = step.time.as_secs_f64() * 1e3;
+            steps.append((&step.name, step.class.name(), step.calls, time))?;
+        }
+        dict.set_item("steps", steps)?;
         let nodes = PyList::empty(py);
         for node in &report.nodes {
             nodes.append((&node.name, &node.target, node.class.name(), &node.reason))?;
@@ -139,7 +162,10 @@ pub fn failed_report(name: String, phase: &str, failure: String) -> GraphReport 
         failure: Some(failure),
         ..Default::default()
     };
-    GraphReport { report }
+    GraphReport {
+        report,
+        profile: None,
+    }
 }
 
 /// One line over several graphs.

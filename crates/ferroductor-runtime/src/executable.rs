@@ -1,7 +1,8 @@
 //! A program with its kernels, operators and constants: what is called.
 
 use std::any::Any;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use ferroductor_abi::{Input, KernelFn, Launch, Output, Program, SizeCode, SizeEntry, Step};
 
@@ -9,6 +10,7 @@ use crate::block::BlockPool;
 use crate::frame::{Frame, State};
 use crate::host::{AtenCalls, Host, RunError};
 use crate::parallel::{Job, launch};
+use crate::profile::Profile;
 use crate::verify::{ProgramError, verify};
 
 /// States kept for the next call; more than this many concurrent calls allocate anew.
@@ -61,6 +63,7 @@ pub struct Executable<H: Host> {
     constants: Vec<H::Tensor>,
     opaque: usize,
     states: Mutex<Vec<State<H>>>,
+    profile: Option<Arc<Profile>>,
 }
 
 // SAFETY: kernels are functions, constants are only shared by reference counts that the host
@@ -90,7 +93,19 @@ impl<H: Host> Executable<H> {
             constants,
             opaque,
             states: Mutex::default(),
+            profile: None,
         })
+    }
+
+    /// Measures every step from now on.
+    pub fn profiled(mut self) -> Executable<H> {
+        self.profile = Some(Arc::new(Profile::new(self.program.steps.len())));
+        self
+    }
+
+    /// The time of each step of the program over all calls, if it is measured.
+    pub fn profile(&self) -> Option<Arc<Profile>> {
+        self.profile.clone()
     }
 
     pub fn program(&self) -> &Program {
@@ -204,7 +219,8 @@ impl<H: Host> Executable<H> {
     fn steps(&self, frame: &mut Frame<'_, H>) -> Result<(), RunError> {
         let long = self.program.cost_ns as i64 >= SUSPEND_NS;
         let mut suspended: Option<H::Suspended> = None;
-        for step in &self.program.steps {
+        for (at, step) in self.program.steps.iter().enumerate() {
+            let begin = self.profile.as_ref().map(|_| Instant::now());
             match step {
                 Step::Kernel(job) => self.kernel(frame, job, long, &mut suspended)?,
                 Step::Aten { call } => {
@@ -224,6 +240,9 @@ impl<H: Host> Executable<H> {
                     }
                 }
                 Step::Release { buffer } => frame.state.slots[buffer.0 as usize].clear(),
+            }
+            if let (Some(profile), Some(begin)) = (&self.profile, begin) {
+                profile.add(at, begin);
             }
         }
         Ok(())

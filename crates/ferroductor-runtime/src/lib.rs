@@ -10,6 +10,7 @@ mod frame;
 mod host;
 mod limits;
 mod parallel;
+mod profile;
 mod scratch;
 mod verify;
 
@@ -18,4 +19,5 @@ pub use executable::{Executable, InputValue, Kernels, OutputValue, Read, Write};
 pub use frame::Frame;
 pub use host::{AtenCalls, Geometry, Host, RunError};
 pub use limits::{Limits, measure_limits};
+pub use profile::{Profile, StepTime};
 pub use verify::{ProgramError, verify};
