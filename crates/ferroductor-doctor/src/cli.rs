@@ -54,9 +54,9 @@ struct OutputArgs {
     /// Language: en, fr, es or zh-CN; by default that of the locale.
     #[arg(long, global = true)]
     lang: Option<String>,
-    /// Form of the output.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    /// Form of the output; by default `human`, with --ci `short`.
+    #[arg(long, global = true, value_enum)]
+    format: Option<Format>,
     /// Colour of the human form.
     #[arg(long, global = true, value_enum, default_value_t = Colour::Auto)]
     color: Colour,
@@ -90,27 +90,38 @@ where
 }
 
 fn run(cli: &Cli) -> i32 {
-    let language = match language(&cli.output) {
+    let preflight = matches!(&cli.command, Some(Action::Doctor(args)) if args.ci);
+    let language = match language(&cli.output, preflight) {
         Ok(language) => language,
         Err(message) => return usage_error(&message),
     };
     let report = match &cli.command {
         Some(Action::Explain(args)) => explain_command(args, language),
-        Some(Action::Doctor(args)) => {
-            machine::doctor_command(args, language, cli.output.format == Format::Human)
-        }
-        None => machine::doctor_command(
+        Some(Action::Doctor(args)) => Ok(machine::doctor_command(args, language)),
+        None => Ok(machine::doctor_command(
             &machine::DoctorArgs::default(),
             language,
-            cli.output.format == Format::Human,
-        ),
+        )),
     };
     match report {
         Ok(report) => {
-            print(&report, &cli.output, language);
+            for format in formats(&cli.output, preflight) {
+                print(&report, format, &cli.output, language);
+            }
             report.outcome.exit_code()
         }
         Err(message) => usage_error(&message),
+    }
+}
+
+/// A preflight is short, and annotates where the pipeline reads annotations.
+fn formats(output: &OutputArgs, preflight: bool) -> Vec<Format> {
+    let on_github = RealSystem.env("GITHUB_ACTIONS").as_deref() == Some("true");
+    match output.format {
+        Some(format) => vec![format],
+        None if preflight && on_github => vec![Format::Short, Format::Github],
+        None if preflight => vec![Format::Short],
+        None => vec![Format::Human],
     }
 }
 
@@ -119,10 +130,12 @@ fn usage_error(message: &str) -> i32 {
     EXIT_USAGE
 }
 
-fn language(output: &OutputArgs) -> Result<Language, String> {
+fn language(output: &OutputArgs, preflight: bool) -> Result<Language, String> {
     match &output.lang {
         Some(tag) => Language::from_tag(tag)
             .ok_or_else(|| format!("unknown language {tag}; known are en, fr, es, zh-CN")),
+        // A pipeline compares lines; they must not depend on its locale.
+        None if preflight => Ok(Language::English),
         None => Ok(Language::from_environment(|name| RealSystem.env(name))),
     }
 }
@@ -151,13 +164,13 @@ fn explain_command(args: &ExplainArgs, language: Language) -> Result<Report, Str
     result.map_err(|e| format!("cannot read the log: {e}"))
 }
 
-fn print(report: &Report, output: &OutputArgs, language: Language) {
+fn print(report: &Report, format: Format, output: &OutputArgs, language: Language) {
     let catalog = Catalog::new(language);
     let style = Style {
         width: width(output),
         colour: colour(output),
     };
-    let text = render::render(report, output.format, &catalog, style);
+    let text = render::render(report, format, &catalog, style);
     // A closed pipe (`| head`) is the reader's choice, not a failure.
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }

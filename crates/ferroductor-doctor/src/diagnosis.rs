@@ -55,6 +55,12 @@ pub struct Report {
     pub inventory_lines: Vec<(String, String)>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub verification: Vec<VerificationResult>,
+    /// Problems of the machine that are not one of the kinds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Note>,
+    /// What `--fix` did, or with `--dry-run` would do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<RepairResult>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -204,4 +210,62 @@ pub struct VerificationResult {
     pub skipped: bool,
     pub printed: String,
     pub milliseconds: u64,
+}
+
+/// One step of a repair.
+#[derive(Debug, Clone, Serialize)]
+pub struct RepairResult {
+    pub command: String,
+    pub state: RepairState,
+    /// What a step that failed printed.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub printed: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RepairState {
+    Planned,
+    Done,
+    Failed,
+    /// Not run, because a step before it failed.
+    Skipped,
+}
+
+impl Report {
+    /// Rewrites every text that can hold something of the machine's.
+    pub fn rewrite_texts(&mut self, rewrite: &dyn Fn(&str) -> String) {
+        let apply = |text: &mut String| *text = rewrite(text);
+        for finding in &mut self.findings {
+            apply(&mut finding.cause);
+            finding.evidence.iter_mut().for_each(|e| apply(&mut e.text));
+            finding.notes.iter_mut().for_each(|n| apply(&mut n.text));
+            for fix in finding.fixes.iter_mut().chain(&mut finding.without) {
+                fix.commands.iter_mut().for_each(apply);
+            }
+        }
+        for (_, value) in &mut self.inventory_lines {
+            apply(value);
+        }
+        for result in &mut self.verification {
+            apply(&mut result.ran);
+            apply(&mut result.printed);
+        }
+        self.problems.iter_mut().for_each(|p| apply(&mut p.text));
+        if let Some(inventory) = &mut self.inventory {
+            rewrite_strings(inventory, rewrite);
+        }
+    }
+}
+
+fn rewrite_strings(value: &mut serde_json::Value, rewrite: &dyn Fn(&str) -> String) {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => *text = rewrite(text),
+        Value::Array(items) => items.iter_mut().for_each(|i| rewrite_strings(i, rewrite)),
+        Value::Object(fields) => fields
+            .values_mut()
+            .for_each(|i| rewrite_strings(i, rewrite)),
+        _ => {}
+    }
 }

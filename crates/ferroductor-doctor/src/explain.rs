@@ -80,6 +80,8 @@ pub fn report(case: &Case, options: &Options<'_>) -> Report {
         inventory: None,
         inventory_lines: Vec::new(),
         verification: Vec::new(),
+        problems: Vec::new(),
+        repairs: Vec::new(),
     }
 }
 

@@ -35,23 +35,27 @@ impl Language {
     }
 
     /// The files of a language, in the order they are loaded.
-    pub fn sources(self) -> [&'static str; 2] {
+    pub fn sources(self) -> [&'static str; 3] {
         match self {
             Language::English => [
                 include_str!("../locales/en/ui.ftl"),
                 include_str!("../locales/en/kinds.ftl"),
+                include_str!("../locales/en/machine.ftl"),
             ],
             Language::French => [
                 include_str!("../locales/fr/ui.ftl"),
                 include_str!("../locales/fr/kinds.ftl"),
+                include_str!("../locales/fr/machine.ftl"),
             ],
             Language::Spanish => [
                 include_str!("../locales/es/ui.ftl"),
                 include_str!("../locales/es/kinds.ftl"),
+                include_str!("../locales/es/machine.ftl"),
             ],
             Language::SimplifiedChinese => [
                 include_str!("../locales/zh-CN/ui.ftl"),
                 include_str!("../locales/zh-CN/kinds.ftl"),
+                include_str!("../locales/zh-CN/machine.ftl"),
             ],
         }
     }

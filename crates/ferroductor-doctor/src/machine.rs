@@ -7,20 +7,28 @@
 pub mod checks;
 pub mod folders;
 pub mod inventory;
+pub mod limits;
 pub mod overlay;
 pub mod python;
 pub mod repair;
+pub mod secrets;
 pub mod verify;
 
 use crate::case::Case;
-use crate::diagnosis::{EvidenceLine, Facts, Finding, Mode, Outcome, Report, Role, SCHEMA, Tool};
+use crate::diagnosis::{
+    EvidenceLine, Facts, Finding, Mode, Note, Outcome, RepairResult, RepairState, Report, Role,
+    SCHEMA, Tool,
+};
 use crate::explain::{self, Options};
 use crate::i18n::{Catalog, Language};
 use crate::kind::Kind;
 use crate::rules::{Confidence, Verdict};
 use checks::MachineFinding;
+use ferroductor_toolchain::system::quote;
 use ferroductor_toolchain::{RealSystem, System};
 use inventory::Inventory;
+use repair::{Action, Plan};
+use secrets::Secrets;
 use std::io::{self, BufRead, Write};
 
 /// What `doctor` is asked to do.
@@ -38,7 +46,8 @@ pub struct DoctorArgs {
     /// With `--fix`: shows the plan only.
     #[arg(long, requires = "fix")]
     pub dry_run: bool,
-    /// Preflight for a pipeline or Dockerfile: no questions, no repairs, all probes.
+    /// Preflight for a pipeline or Dockerfile: asks nothing, repairs nothing, a
+    /// few stable lines in English unless --lang or --format say otherwise.
     #[arg(long, conflicts_with = "fix")]
     pub ci: bool,
     /// Leaves out the probes that compile and run something.
@@ -47,35 +56,71 @@ pub struct DoctorArgs {
 }
 
 /// Runs `doctor` on this machine.
-pub fn doctor_command(
-    args: &DoctorArgs,
-    language: Language,
-    _human: bool,
-) -> Result<Report, String> {
+pub fn doctor_command(args: &DoctorArgs, language: Language) -> Report {
     let catalog = Catalog::new(language);
-    let mut report = examine(&RealSystem, args, &catalog);
+    let report = examine(&RealSystem, args, &catalog);
     if args.fix {
-        let plan = repair::plan(&RealSystem, args.python.as_deref(), &report);
-        announce(&plan, &catalog);
-        if !plan.is_empty() && !args.dry_run && (args.yes || confirmed(&catalog)) {
-            let variables = repair::apply(&RealSystem, &plan, &catalog);
-            let repaired = overlay::WithVariables::new(&RealSystem, variables);
-            report = examine(&repaired, args, &catalog);
-        } else {
-            eprintln!("{}", catalog.text("ui-not-applied"));
-        }
+        repair_command(&RealSystem, args, report, &catalog)
+    } else {
+        report
     }
-    Ok(report)
 }
 
-fn announce(plan: &[repair::Step], catalog: &Catalog) {
-    if plan.is_empty() {
-        eprintln!("{}", catalog.text("ui-plan-empty"));
-        return;
+/// Plans, announces, asks, applies, and examines again with the variables that were set.
+fn repair_command(
+    system: &dyn System,
+    args: &DoctorArgs,
+    mut report: Report,
+    catalog: &Catalog,
+) -> Report {
+    let plan = repair::plan(system, args.python.as_deref(), &report);
+    announce(system, &plan, catalog);
+    let agreed = !plan.steps.is_empty() && !args.dry_run && (args.yes || confirmed(catalog));
+    if !agreed {
+        eprintln!("{}", catalog.text("ui-not-applied"));
+        report.repairs = planned(system, &plan);
+        return report;
     }
-    eprintln!("{}", catalog.text("ui-plan"));
-    for (index, step) in plan.iter().enumerate() {
-        eprintln!("  {}. [{}] {}", index + 1, step.kind.slug(), step.line());
+    let applied = repair::apply(system, &plan, catalog);
+    if !applied.is_complete() {
+        eprintln!("{}", catalog.text("ui-repair-incomplete"));
+    }
+    let repaired = overlay::WithVariables::new(system, applied.variables);
+    let mut after = examine(&repaired, args, catalog);
+    after.repairs = applied.results;
+    after
+}
+
+fn planned(system: &dyn System, plan: &Plan) -> Vec<RepairResult> {
+    let secrets = Secrets::of(system);
+    let steps = plan.steps.iter().map(|step| RepairResult {
+        command: secrets.hide(&step.line()),
+        state: RepairState::Planned,
+        printed: String::new(),
+    });
+    steps.collect()
+}
+
+fn announce(system: &dyn System, plan: &Plan, catalog: &Catalog) {
+    let secrets = Secrets::of(system);
+    if plan.steps.is_empty() {
+        eprintln!("{}", catalog.text("ui-plan-empty"));
+    } else {
+        eprintln!("{}", catalog.text("ui-plan"));
+    }
+    for (index, step) in plan.steps.iter().enumerate() {
+        let line = secrets.hide(&step.line()).replace('\n', "\n       ");
+        eprintln!("  {}. [{}] {line}", index + 1, step.kind.slug());
+        if let Action::WriteVariables(_, variables) = &step.action {
+            for (name, value) in variables {
+                eprintln!("       {}", secrets.hide(&repair::export_line(name, value)));
+            }
+        }
+    }
+    if !plan.by_hand.is_empty() {
+        let kinds: Vec<&str> = plan.by_hand.iter().map(|k| k.slug()).collect();
+        let text = catalog.format("ui-plan-by-hand", &[("kinds", &kinds.join(", "))]);
+        eprintln!("{text}");
     }
 }
 
@@ -106,7 +151,8 @@ pub fn examine(system: &dyn System, args: &DoctorArgs, catalog: &Catalog) -> Rep
     }
     let findings = describe(system, &inventory, found, catalog);
     let unexplained = verification.iter().any(|r| !r.passed && !r.skipped);
-    let outcome = if !findings.is_empty() || unexplained {
+    let problems = problems(&inventory, catalog);
+    let outcome = if !findings.is_empty() || unexplained || !problems.is_empty() {
         Outcome::Findings
     } else if inventory.python.is_none() {
         Outcome::CouldNotTell
@@ -114,7 +160,7 @@ pub fn examine(system: &dyn System, args: &DoctorArgs, catalog: &Catalog) -> Rep
         Outcome::Healthy
     };
     let python = inventory.python.as_ref();
-    Report {
+    let mut report = Report {
         schema: SCHEMA,
         tool: Tool::default(),
         mode: Mode::Doctor,
@@ -134,7 +180,44 @@ pub fn examine(system: &dyn System, args: &DoctorArgs, catalog: &Catalog) -> Rep
         inventory_lines: inventory.lines(catalog),
         inventory: serde_json::to_value(&inventory).ok(),
         verification,
-    }
+        problems,
+        repairs: Vec::new(),
+    };
+    let secrets = Secrets::of(system);
+    report.rewrite_texts(&|text| secrets.hide(text));
+    report
+}
+
+/// What stands in the way and is not a toolchain's matter: an interpreter that does not run.
+fn problems(inventory: &Inventory, catalog: &Catalog) -> Vec<Note> {
+    let silent = inventory.python_error.as_ref();
+    let Some(broken) = silent.and_then(|s| s.broken.as_ref()) else {
+        return Vec::new();
+    };
+    let (id, text) = match &broken.environment {
+        Some(environment) => {
+            let command = format!("python3 -m venv --clear {}", quote(environment));
+            let arguments = [
+                ("environment", environment.as_str()),
+                ("reason", broken.reason.as_str()),
+                ("command", command.as_str()),
+            ];
+            let id = "machine-environment-gone";
+            (id, catalog.format(id, &arguments))
+        }
+        None => {
+            let arguments = [
+                ("path", broken.path.as_str()),
+                ("reason", broken.reason.as_str()),
+            ];
+            let id = "machine-interpreter-gone";
+            (id, catalog.format(id, &arguments))
+        }
+    };
+    vec![Note {
+        id: id.to_owned(),
+        text,
+    }]
 }
 
 /// What a probe printed is a log like any other.
@@ -205,8 +288,10 @@ fn describe(
             .collect();
         finding.command = None;
     }
-    // In the order of dependency, whatever the sureness: this is one machine, not a puzzle.
-    findings.sort_by_key(|f| (f.role == Role::Consequence, f.id.stage()));
+    // In the order of dependency, whatever the sureness: this is one machine, not a
+    // puzzle. Within a stage the checks stand in that order.
+    let position = |kind: Kind| evidence.iter().position(|(k, _)| *k == kind);
+    findings.sort_by_key(|f| (f.role == Role::Consequence, f.id.stage(), position(f.id)));
     findings
 }
 

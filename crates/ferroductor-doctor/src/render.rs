@@ -1,4 +1,5 @@
-//! Renderers: a report as text for people, JSON, Markdown, GitHub annotations.
+//! Renderers: a report as text for people, a few lines for a pipeline, JSON,
+//! Markdown, GitHub annotations.
 //!
 //! What must hold: a renderer reads only the report and the headings of its
 //! language; it knows no check and no kind.
@@ -6,6 +7,7 @@
 mod github;
 mod human;
 mod markdown;
+mod short;
 
 use crate::diagnosis::{CommandParts, FlagPart, Report};
 use crate::i18n::Catalog;
@@ -16,6 +18,8 @@ pub use human::Style;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     Human,
+    /// One line for each finding and probe; stable.
+    Short,
     Json,
     Markdown,
     Github,
@@ -25,6 +29,7 @@ impl Format {
     pub fn from_name(name: &str) -> Option<Format> {
         Some(match name {
             "human" | "text" => Format::Human,
+            "short" => Format::Short,
             "json" => Format::Json,
             "markdown" | "md" => Format::Markdown,
             "github" => Format::Github,
@@ -37,6 +42,7 @@ impl Format {
 pub fn render(report: &Report, format: Format, catalog: &Catalog, style: Style) -> String {
     match format {
         Format::Human => human::render(report, catalog, style),
+        Format::Short => short::render(report),
         Format::Json => {
             serde_json::to_string_pretty(report)
                 .unwrap_or_else(|e| format!("{{\"error\": \"{e}\"}}"))

@@ -4,7 +4,7 @@
 //! independent of the others, so that all problems are found at once; a
 //! healthy machine gives none.
 
-use super::folders::{Folder, WriteError, is_network};
+use super::folders::{Folder, LEAST_FREE, WriteError, is_network};
 use super::inventory::Inventory;
 use super::python::Python;
 use crate::case::Case;
@@ -38,11 +38,14 @@ type Check = fn(&dyn System, &Inventory) -> Vec<MachineFinding>;
 const CHECKS: &[Check] = &[
     check_user,
     check_folders,
+    check_memory,
     check_spaces,
     check_cxx,
     check_cc,
     check_openmp,
     check_headers,
+    check_foreign_headers,
+    check_ninja,
     check_torch_python,
     check_triton,
     check_setuptools,
@@ -74,11 +77,17 @@ fn check_user(system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding>
     }
     let uid = user.uid.map(|u| u.to_string()).unwrap_or_default();
     let evidence = format!("getpwuid({uid}): no entry; LOGNAME, USER: not set");
-    vec![finding(Kind::UidWithoutPasswdEntry, uid, evidence)]
+    let mut found = finding(Kind::UidWithoutPasswdEntry, uid, evidence);
+    let torch = inventory.python.as_ref().and_then(|p| p.torch.as_deref());
+    // Since 2.13 Inductor names the folder by the number; other programs still ask for the name.
+    if torch
+        .and_then(facts::torch_minor)
+        .is_some_and(|t| t >= (2, 13))
+    {
+        found.confidence = Confidence::Medium;
+    }
+    vec![found]
 }
-
-/// Less than this stops a compilation.
-const LEAST_FREE: u64 = 64 << 20;
 
 fn check_folders(_system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
     inventory
@@ -90,6 +99,9 @@ fn check_folders(_system: &dyn System, inventory: &Inventory) -> Vec<MachineFind
 
 fn folder_problem(folder: &Folder) -> Option<MachineFinding> {
     let describe = |what: &str| format!("{} ({}): {what}", folder.path, folder.purpose);
+    if folder.purpose == "shared-memory" {
+        return shared_memory_problem(folder);
+    }
     let kind_and_text = if folder.read_only || folder.write_error == Some(WriteError::ReadOnly) {
         (Kind::ReadOnlyFilesystem, describe("read-only file system"))
     } else if folder.write_error == Some(WriteError::PermissionDenied) {
@@ -101,6 +113,9 @@ fn folder_problem(folder: &Folder) -> Option<MachineFinding> {
         (Kind::NoSpaceLeft, describe(&format!("{free} KiB free")))
     } else if folder.no_exec {
         (Kind::NoexecTmp, describe("mounted noexec"))
+    } else if let Some(foreign) = &folder.foreign {
+        let text = format!("{foreign} belongs to another user and is closed to this one");
+        (Kind::CachePermissionDenied, describe(&text))
     } else if folder.purpose != "temporary" && folder.file_system.as_deref().is_some_and(is_network)
     {
         (
@@ -117,13 +132,56 @@ fn folder_problem(folder: &Folder) -> Option<MachineFinding> {
     Some(found)
 }
 
+/// Less than this does not hold a semaphore and the OpenMP runtimes' registrations.
+const LEAST_SHARED: u64 = 1 << 20;
+
+/// Nothing is compiled there, so that most of what spoils a cache does not matter.
+fn shared_memory_problem(folder: &Folder) -> Option<MachineFinding> {
+    let full = folder.free_bytes.is_some_and(|b| b < LEAST_SHARED)
+        || folder.write_error == Some(WriteError::NoSpace);
+    let kind = match folder.write_error {
+        Some(WriteError::ReadOnly) => Kind::ReadOnlyFilesystem,
+        Some(WriteError::PermissionDenied) => Kind::CachePermissionDenied,
+        _ if full => Kind::NoSpaceLeft,
+        _ => return None,
+    };
+    let free = folder.free_bytes.unwrap_or(0) >> 10;
+    let mut found = finding(
+        kind,
+        folder.path.clone(),
+        format!("{} (semaphores, OpenMP): {free} KiB free", folder.path),
+    );
+    found.confidence = Confidence::Medium;
+    Some(found)
+}
+
+/// With less memory than this a compiler beside a Python process with torch is killed.
+const LEAST_MEMORY: u64 = 1 << 30;
+
+fn check_memory(_system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
+    let limits = &inventory.limits;
+    let small = limits.memory_bytes.filter(|m| *m < LEAST_MEMORY);
+    let evidence = match (small, limits.killed) {
+        (None, None) => return Vec::new(),
+        (Some(bytes), _) => format!("control group: memory limit {} MiB", bytes >> 20),
+        (None, Some(count)) => format!("control group: {count} processes were killed for memory"),
+    };
+    let mut found = finding(Kind::CompilerKilledOom, "", evidence);
+    found.confidence = Confidence::Medium;
+    vec![found]
+}
+
 fn check_spaces(_system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
     let cache = inventory
         .folders
         .iter()
-        .filter(|f| f.purpose == "inductor")
+        .filter(|f| f.purpose == "inductor" || f.purpose == "torch-extensions")
         .map(|f| f.path.clone());
-    let torch = inventory.python.iter().filter_map(|p| p.torch_dir.clone());
+    let python = inventory.python.iter();
+    let torch = python
+        .clone()
+        .filter_map(|p| p.torch_dir.clone())
+        .chain(python.map(|p| p.include.clone()));
     let spaced = cache.chain(torch).find(|p| p.contains(' '));
     spaced
         .map(|p| finding(Kind::PathWithSpaces, p.clone(), p))
@@ -258,14 +316,23 @@ fn check_openmp(_system: &dyn System, inventory: &Inventory) -> Vec<MachineFindi
     } else {
         Kind::OmpHLinux
     };
-    vec![finding(
-        kind,
-        "omp.h",
-        format!(
-            "{}: a program with OpenMP does not build",
-            cxx.program.display()
-        ),
-    )]
+    let refusal = &cxx.openmp_refusal;
+    // Which of the two is missing, the header or the library, is what the compiler said.
+    let explained = explain_output(refusal).into_iter().find(|f| {
+        matches!(
+            f.kind,
+            Kind::OmpHLinux | Kind::OmpMacos | Kind::LibgompMissing
+        )
+    });
+    if let Some(found) = explained.filter(|_| !apple) {
+        return vec![found];
+    }
+    let said = refusal
+        .lines()
+        .find(|l| l.contains("rror"))
+        .unwrap_or("a program with OpenMP does not build");
+    let evidence = format!("{}: {said}", cxx.program.display());
+    vec![finding(kind, "omp.h", evidence)]
 }
 
 fn check_headers(system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
@@ -308,6 +375,69 @@ fn headers_by_variable(system: &dyn System, python: &Python) -> bool {
             super::inventory::header_version(system, dir)
                 .is_some_and(|v| v == "?" || v.starts_with(&wanted))
         })
+}
+
+/// CPATH wins over the place an extension build names, so that headers of
+/// another Python there are used although the right ones are installed.
+fn check_foreign_headers(system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
+    let Some(python) = &inventory.python else {
+        return Vec::new();
+    };
+    let right = format!("{}.", python.minor_version());
+    for variable in ["CPATH", "CPLUS_INCLUDE_PATH", "C_INCLUDE_PATH"] {
+        let value = system.env(variable).unwrap_or_default();
+        for folder in value.split(':').filter(|d| !d.is_empty()) {
+            let version = super::inventory::header_version(system, folder);
+            let wrong = version.filter(|v| v != "?" && !v.starts_with(&right));
+            if let Some(version) = wrong {
+                let evidence = format!(
+                    "{variable}: {folder} holds the headers of Python {version}; this is {}",
+                    python.version
+                );
+                return vec![finding(Kind::PythonHCppExtension, "Python.h", evidence)];
+            }
+            if version_is_right(system, folder, &right) {
+                return Vec::new();
+            }
+        }
+    }
+    Vec::new()
+}
+
+fn version_is_right(system: &dyn System, folder: &str, right: &str) -> bool {
+    super::inventory::header_version(system, folder).is_some_and(|v| v.starts_with(right))
+}
+
+/// Only builds of C++ extensions need ninja: its absence is a finding where
+/// such builds were made or it was installed for them.
+fn check_ninja(system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
+    let Some(python) = inventory.python.as_ref().filter(|p| p.torch.is_some()) else {
+        return Vec::new();
+    };
+    if system.which("ninja").is_some() {
+        return Vec::new();
+    }
+    let extensions = inventory
+        .folders
+        .iter()
+        .find(|f| f.purpose == "torch-extensions");
+    let built = extensions.and_then(|f| {
+        system
+            .list(Path::new(&f.path))
+            .ok()
+            .filter(|l| !l.is_empty())
+    });
+    let evidence = if let Some(version) = &python.ninja {
+        format!(
+            "ninja {version} is installed for {}, but no ninja is on PATH",
+            python.executable
+        )
+    } else if built.is_some() || inventory.cuda.nvcc.is_some() {
+        "ninja: not found on PATH; this machine builds C++ extensions".to_owned()
+    } else {
+        return Vec::new();
+    };
+    vec![finding(Kind::NinjaMissing, "ninja", evidence)]
 }
 
 fn check_torch_python(_system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// One folder and what can be done in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Folder {
-    /// What it is for: `inductor`, `triton`, `torch-extensions`, `temporary`.
+    /// What it is for: `inductor`, `triton`, `torch-extensions`, `temporary`, `shared-memory`.
     pub purpose: &'static str,
     pub path: String,
     /// Whether a variable names it, and which.
@@ -24,6 +24,22 @@ pub struct Folder {
     pub file_system: Option<String>,
     /// Why writing failed, if it did.
     pub write_error: Option<WriteError>,
+    /// A folder inside that another user owns and this one may not write to.
+    pub foreign: Option<String>,
+}
+
+/// Less than this stops a compilation.
+pub const LEAST_FREE: u64 = 64 << 20;
+
+impl Folder {
+    /// Whether compiled code cannot be written to it or loaded from it.
+    pub fn is_unusable(&self) -> bool {
+        let full = self.free_bytes.is_some_and(|b| b < LEAST_FREE);
+        let network =
+            self.purpose != "temporary" && self.file_system.as_deref().is_some_and(is_network);
+        let closed = self.write_error.is_some() || self.foreign.is_some();
+        self.read_only || self.no_exec || full || network || closed
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,47 +53,48 @@ pub enum WriteError {
 
 /// The folders torch, Triton and the compilers will use.
 pub fn examine(system: &dyn System, user_name: &str) -> Vec<Folder> {
-    let home = system.env("HOME").unwrap_or_else(|| "/".to_owned());
-    let temporary = system
-        .env("TMPDIR")
-        .filter(|t| !t.is_empty())
-        .unwrap_or_else(|| "/tmp".to_owned());
-    let or = |name: &str, default: String| {
-        system
-            .env(name)
-            .filter(|v| !v.is_empty())
-            .unwrap_or(default)
+    let set = |name: &str| system.env(name).filter(|v| !v.is_empty());
+    let windows = system.platform() == Platform::Windows;
+    let (home_variable, temporary_variable) = if windows {
+        ("USERPROFILE", "TEMP")
+    } else {
+        ("HOME", "TMPDIR")
     };
-    let table = [
-        ("temporary", "TMPDIR", temporary.clone()),
-        (
-            "inductor",
-            "TORCHINDUCTOR_CACHE_DIR",
-            or(
-                "TORCHINDUCTOR_CACHE_DIR",
-                format!("{temporary}/torchinductor_{user_name}"),
-            ),
-        ),
-        (
-            "triton",
-            "TRITON_CACHE_DIR",
-            or("TRITON_CACHE_DIR", format!("{home}/.triton/cache")),
-        ),
-        (
-            "torch-extensions",
-            "TORCH_EXTENSIONS_DIR",
-            or(
-                "TORCH_EXTENSIONS_DIR",
-                format!("{home}/.cache/torch_extensions"),
-            ),
-        ),
+    let root = if windows { "C:/" } else { "/" };
+    let home = set(home_variable).unwrap_or_else(|| root.to_owned());
+    let temporary = set(temporary_variable).unwrap_or_else(|| format!("{root}tmp"));
+    let or = |name: &str, default: String| set(name).unwrap_or(default);
+    let inductor = or(
+        "TORCHINDUCTOR_CACHE_DIR",
+        format!("{temporary}/torchinductor_{user_name}"),
+    );
+    let triton = or("TRITON_CACHE_DIR", format!("{home}/.triton/cache"));
+    let extensions = or(
+        "TORCH_EXTENSIONS_DIR",
+        if windows {
+            format!("{home}/AppData/Local/torch_extensions/torch_extensions/Cache")
+        } else {
+            format!("{home}/.cache/torch_extensions")
+        },
+    );
+    let mut table = vec![
+        ("temporary", temporary_variable, temporary),
+        ("inductor", "TORCHINDUCTOR_CACHE_DIR", inductor),
+        ("triton", "TRITON_CACHE_DIR", triton),
+        ("torch-extensions", "TORCH_EXTENSIONS_DIR", extensions),
     ];
+    // Python's semaphores and some OpenMP runtimes live there.
+    if system.platform() == Platform::Linux && system.is_dir(Path::new(SHARED_MEMORY)) {
+        table.push(("shared-memory", "", SHARED_MEMORY.to_owned()));
+    }
     let mounts = system.read_text("/proc/self/mounts").unwrap_or_default();
     table
         .into_iter()
         .map(|(purpose, variable, path)| folder(system, purpose, variable, path, &mounts))
         .collect()
 }
+
+const SHARED_MEMORY: &str = "/dev/shm";
 
 fn folder(
     system: &dyn System,
@@ -92,7 +109,6 @@ fn folder(
     let mount = mount_of(mounts, &existing);
     Folder {
         purpose,
-        path,
         variable,
         free_bytes: space.map(|s| s.free_bytes),
         // Some file systems count no inodes and report none free.
@@ -103,8 +119,29 @@ fn folder(
                 .as_ref()
                 .is_some_and(|(_, options)| options.split(',').any(|o| o == "noexec")),
         file_system: mount.map(|(kind, _)| kind),
+        foreign: foreign_folder(system, purpose, Path::new(&path)),
+        path,
         write_error,
     }
+}
+
+/// A folder in a cache that was made by another user, such as by root in an
+/// earlier run, and is closed to this one.
+fn foreign_folder(system: &dyn System, purpose: &str, cache: &Path) -> Option<String> {
+    // The temporary folder belongs to everybody; what others have there is theirs.
+    if ["temporary", "shared-memory"].contains(&purpose) || system.user().is_root {
+        return None;
+    }
+    let own = system.user().uid?;
+    let entries = system.list(cache).unwrap_or_default();
+    let of_others = entries.into_iter().filter(|path| {
+        let stat = system.stat(path);
+        stat.is_ok_and(|s| s.is_dir && s.uid.is_some_and(|uid| uid != own))
+    });
+    of_others
+        .take(64)
+        .find(|path| try_writing(system, path) == Err(WriteError::PermissionDenied))
+        .map(|path| path.to_string_lossy().into_owned())
 }
 
 fn nearest_existing(system: &dyn System, path: &Path) -> PathBuf {
@@ -172,24 +209,34 @@ pub fn is_network(file_system: &str) -> bool {
 
 /// A folder that can be written to and executed from, for caches.
 pub fn find_usable(system: &dyn System) -> Option<PathBuf> {
-    let variables = ["XDG_CACHE_HOME", "HOME"]
-        .iter()
-        .filter_map(|n| system.env(n))
-        .filter(|v| !v.is_empty());
-    let fixed = ["/var/tmp", "/tmp", "/dev/shm"]
-        .iter()
-        .map(|s| (*s).to_owned());
-    let current = std::iter::once(".".to_owned());
-    let candidates: Vec<String> = variables.chain(fixed).chain(current).collect();
-    candidates.into_iter().map(PathBuf::from).find(|dir| {
+    let set = |name: &str| system.env(name).filter(|v| !v.is_empty());
+    let candidates = [
+        set("XDG_CACHE_HOME"),
+        set("HOME").map(|h| format!("{h}/.cache")),
+        set("LOCALAPPDATA"),
+        Some("/var/tmp".to_owned()),
+        Some("/tmp".to_owned()),
+        Some("/dev/shm".to_owned()),
+    ];
+    let mut candidates = candidates.into_iter().flatten().map(PathBuf::from);
+    candidates.find(|dir| {
         let existing = nearest_existing(system, dir);
         let space = system.space(&existing).ok();
         let roomy = space.is_none_or(|s| !s.no_exec && !s.read_only && s.free_bytes > 256 << 20);
+        // Only `.cache` in a home may have to be made.
+        let near = existing == *dir || dir.parent() == Some(&existing);
+        let plain = !dir.to_string_lossy().contains(' ');
         roomy
-            && existing == *dir
+            && near
+            && plain
             && try_writing(system, &existing).is_ok()
             && runs_programs(system, &existing)
     })
+}
+
+/// Whether a folder, or the existing one it would be made in, takes files.
+pub fn is_writable(system: &dyn System, dir: &Path) -> bool {
+    try_writing(system, &nearest_existing(system, dir)).is_ok()
 }
 
 /// Whether a program runs from a folder.

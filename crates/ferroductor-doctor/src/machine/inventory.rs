@@ -5,7 +5,9 @@
 //! environment variables are shown, and none whose value looks like a secret.
 
 use super::folders::{self, Folder};
-use super::python::{self, Python};
+use super::limits::{self, Limits};
+use super::python::{self, Python, Silent};
+use super::secrets::Secrets;
 use crate::i18n::Catalog;
 use crate::platform::{Family, Origin, SystemGuess};
 use ferroductor_toolchain::{
@@ -24,7 +26,7 @@ pub struct Inventory {
     pub user: UserFacts,
     pub python: Option<Python>,
     /// Why no interpreter answered.
-    pub python_error: Option<String>,
+    pub python_error: Option<Silent>,
     /// Version of the headers found, from their own text.
     pub headers: Option<String>,
     pub cxx: CompilerFacts,
@@ -56,8 +58,13 @@ pub struct UserFacts {
 pub struct CompilerFacts {
     pub program: Option<String>,
     pub version: Option<String>,
+    /// What the probe found to work: standard, options, OpenMP.
+    pub flags: Vec<String>,
     pub openmp: bool,
+    /// Candidates that were tried, and what each printed.
     pub attempts: Vec<String>,
+    /// Other compilers on PATH; not tried, because they are used only when named.
+    pub others: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -75,21 +82,11 @@ pub struct CudaFacts {
     pub ptxas: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Limits {
-    pub container: bool,
-    pub memory_bytes: Option<u64>,
-    pub cpus: Option<String>,
-}
-
 impl Inventory {
     /// Asks everything at once.
     pub fn collect(system: &dyn System, python_name: Option<&str>) -> Inventory {
         let user = user_facts(system);
-        let folder_name = user
-            .name
-            .clone()
-            .unwrap_or_else(|| format!("uid_{}", user.uid.unwrap_or(0)));
+        let folder_name = folder_name_of(&user);
         thread::scope(|scope| {
             let python = scope.spawn(|| python::ask(system, python_name));
             let cxx = scope.spawn(|| find_cxx(system));
@@ -99,7 +96,11 @@ impl Inventory {
             let mut crashed = Vec::new();
             let python = python.join().unwrap_or_else(|_| {
                 crashed.push("python");
-                Err("the probe crashed".to_owned())
+                let tried = "the probe crashed".to_owned();
+                Err(Silent {
+                    tried,
+                    broken: None,
+                })
             });
             let cxx_search = cxx
                 .join()
@@ -127,13 +128,13 @@ impl Inventory {
                     .and_then(|p| header_version(system, &p.include)),
                 python,
                 python_error,
-                cxx: compiler_facts(cxx_search.as_ref()),
-                cc: compiler_facts(cc_search.as_ref()),
+                cxx: compiler_facts(system, cxx_search.as_ref(), OTHER_CXX),
+                cc: compiler_facts(system, cc_search.as_ref(), OTHER_CC),
                 tools: tools(system),
                 cpu: cpu_features(system),
                 folders,
                 cuda,
-                limits: limits(system),
+                limits: limits::examine(system),
                 environment: shown_environment(system),
                 user,
                 crashed,
@@ -157,7 +158,7 @@ impl Inventory {
             or_none(
                 python
                     .map(python_line)
-                    .or_else(|| self.python_error.clone()),
+                    .or_else(|| self.python_error.as_ref().map(|s| s.tried.clone())),
             ),
         ));
         let headers = python.map(|p| match &self.headers {
@@ -190,10 +191,14 @@ impl Inventory {
         lines.push(("inv-tools", self.tools_line(&none())));
         lines.push(("inv-cpu", or_none(Some(self.cpu.join(" ")))));
         for folder in &self.folders {
-            lines.push(("inv-cache", folder_line(folder)));
+            let label = match folder.purpose {
+                "shared-memory" => "inv-shared-memory",
+                _ => "inv-cache",
+            };
+            lines.push((label, folder_line(folder)));
         }
         lines.push(("inv-cuda", or_none(Some(self.cuda_line()))));
-        lines.push(("inv-container", or_none(Some(self.limits_line()))));
+        lines.push(("inv-container", or_none(Some(self.limits.line()))));
         let shown: Vec<String> = self
             .environment
             .iter()
@@ -240,20 +245,6 @@ impl Inventory {
             .filter_map(|(name, value)| value.as_ref().map(|v| format!("{name} {v}")));
         shown.collect::<Vec<_>>().join(", ")
     }
-
-    fn limits_line(&self) -> String {
-        let mut parts = Vec::new();
-        if self.limits.container {
-            parts.push("container".to_owned());
-        }
-        if let Some(bytes) = self.limits.memory_bytes {
-            parts.push(format!("memory {} MiB", bytes >> 20));
-        }
-        if let Some(cpus) = &self.limits.cpus {
-            parts.push(format!("cpu {cpus}"));
-        }
-        parts.join(", ")
-    }
 }
 
 fn python_line(python: &Python) -> String {
@@ -270,10 +261,14 @@ fn python_line(python: &Python) -> String {
 }
 
 fn compiler_line(facts: &CompilerFacts) -> String {
-    match (&facts.program, &facts.version) {
-        (Some(program), Some(version)) => format!("{program}: {version}"),
-        _ => facts.attempts.join("; "),
+    let mut parts = Vec::new();
+    if let (Some(program), Some(version)) = (&facts.program, &facts.version) {
+        let flags = facts.flags.join(" ");
+        parts.push(format!("{program}: {version}; builds with {flags}"));
     }
+    parts.extend(facts.attempts.iter().cloned());
+    parts.extend(facts.others.iter().map(|o| format!("{o}: not tried")));
+    parts.join("; ")
 }
 
 fn folder_line(folder: &Folder) -> String {
@@ -290,8 +285,21 @@ fn folder_line(folder: &Folder) -> String {
     if let Some(error) = folder.write_error {
         marks.push(format!("not writable ({error:?})"));
     }
+    if let Some(foreign) = &folder.foreign {
+        marks.push(format!("{foreign} belongs to another user"));
+    }
     marks.extend(folder.file_system.clone());
     format!("{} {} ({})", folder.purpose, folder.path, marks.join(", "))
+}
+
+/// What Inductor calls its cache folder after.
+pub fn folder_name(system: &dyn System) -> String {
+    folder_name_of(&user_facts(system))
+}
+
+fn folder_name_of(user: &UserFacts) -> String {
+    let named = user.name.clone();
+    named.unwrap_or_else(|| format!("uid_{}", user.uid.unwrap_or(0)))
 }
 
 fn user_facts(system: &dyn System) -> UserFacts {
@@ -367,7 +375,7 @@ fn system_guess(
         origin: python.and_then(Python::origin),
         arch: Some(system.arch()),
         python: python.map(Python::minor_version),
-        container: limits(system).container,
+        container: limits::examine(system).container,
         wsl,
         root: Some(user.is_root),
         stated: true,
@@ -393,21 +401,25 @@ pub fn header_version(system: &dyn System, include: &str) -> Option<String> {
     )
 }
 
-fn compiler_facts(search: Option<&CxxSearch>) -> CompilerFacts {
+const OTHER_CXX: &[&str] = &["g++", "clang++", "icpx"];
+const OTHER_CC: &[&str] = &["gcc", "clang", "icx"];
+
+fn compiler_facts(
+    system: &dyn System,
+    search: Option<&CxxSearch>,
+    usual: &[&str],
+) -> CompilerFacts {
     let Some(search) = search else {
         return CompilerFacts::default();
     };
     let describe = |a: &Attempt| match &a.result {
-        AttemptResult::Works => format!("{}: works", a.name),
-        AttemptResult::NotFound => format!("{}: not found", a.name),
-        AttemptResult::TimedOut => format!("{}: no answer in time", a.name),
+        AttemptResult::Works => None,
+        AttemptResult::NotFound => Some(format!("{}: not found", a.name)),
+        AttemptResult::TimedOut => Some(format!("{}: no answer in time", a.name)),
         AttemptResult::NoVersion(text) | AttemptResult::CannotBuild(text) => {
-            let line = text
-                .lines()
-                .find(|l| l.contains("rror"))
-                .or_else(|| text.lines().next())
-                .unwrap_or_default();
-            format!("{}: {line}", a.name)
+            let telling = text.lines().find(|l| l.contains("rror"));
+            let line = telling.or_else(|| text.lines().next());
+            Some(format!("{}: {}", a.name, line.unwrap_or_default()))
         }
     };
     // Names that are simply absent say little once the usual ones were tried.
@@ -416,17 +428,31 @@ fn compiler_facts(search: Option<&CxxSearch>) -> CompilerFacts {
         .iter()
         .enumerate()
         .filter(|(i, a)| *i < 3 || a.result != AttemptResult::NotFound);
+    let untried = usual
+        .iter()
+        .filter(|name| !search.attempts.iter().any(|a| a.name == **name));
+    let flags = search.cxx.as_ref().map(|c| {
+        let all = c.flags.iter().chain(&c.openmp_flags);
+        let telling =
+            all.filter(|f| !["-shared", "-fPIC", "-O3", "/nologo", "/LD"].contains(&f.as_str()));
+        telling.cloned().collect()
+    });
     CompilerFacts {
         program: search
             .cxx
             .as_ref()
             .map(|c| c.program.to_string_lossy().into_owned()),
         version: search.cxx.as_ref().map(|c| c.version_line.clone()),
+        flags: flags.unwrap_or_default(),
         openmp: search
             .cxx
             .as_ref()
             .is_some_and(|c| !c.openmp_flags.is_empty()),
-        attempts: tried.map(|(_, a)| describe(a)).collect(),
+        attempts: tried.filter_map(|(_, a)| describe(a)).collect(),
+        others: untried
+            .filter_map(|name| system.which(name))
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect(),
     }
 }
 
@@ -450,7 +476,20 @@ fn tools(system: &dyn System) -> Vec<ToolFacts> {
 }
 
 fn cpu_features(system: &dyn System) -> Vec<String> {
-    let text = system.read_text("/proc/cpuinfo").unwrap_or_default();
+    let text = match system.platform() {
+        // All of Apple's own processors have these.
+        Platform::MacOs if system.arch() != "x86_64" => "Features: asimd".to_owned(),
+        Platform::MacOs => {
+            let names = ["machdep.cpu.features", "machdep.cpu.leaf7_features"];
+            let ask = Command::new("sysctl").arg("-n").args(names);
+            let run = system.run(&ask.time_limit(Duration::from_secs(3)));
+            format!(
+                "flags: {}",
+                run.stdout.to_ascii_lowercase().replace('\n', " ")
+            )
+        }
+        _ => system.read_text("/proc/cpuinfo").unwrap_or_default(),
+    };
     let line = text
         .lines()
         .find(|l| l.starts_with("flags") || l.starts_with("Features"))
@@ -458,6 +497,7 @@ fn cpu_features(system: &dyn System) -> Vec<String> {
     let known = [
         "sse4_2",
         "avx",
+        "avx1.0",
         "avx2",
         "fma",
         "f16c",
@@ -515,29 +555,6 @@ fn cuda_facts(system: &dyn System) -> CudaFacts {
     }
 }
 
-fn limits(system: &dyn System) -> Limits {
-    let container = system.exists(Path::new("/.dockerenv"))
-        || system.exists(Path::new("/run/.containerenv"))
-        || system.env("KUBERNETES_SERVICE_HOST").is_some();
-    let number = |path: &str| {
-        system
-            .read_text(path)
-            .and_then(|t| t.trim().parse::<u64>().ok())
-    };
-    // Version 1 writes a huge number for "no limit".
-    let memory = number("/sys/fs/cgroup/memory.max")
-        .or_else(|| number("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
-    let cpus = system
-        .read_text("/sys/fs/cgroup/cpu.max")
-        .map(|t| t.trim().to_owned())
-        .filter(|t| !t.starts_with("max"));
-    Limits {
-        container,
-        memory_bytes: memory.filter(|m| *m < 1 << 50),
-        cpus,
-    }
-}
-
 /// Variables that matter for toolchains; no other is ever shown.
 const SHOWN_VARIABLES: &[&str] = &[
     "CC",
@@ -566,44 +583,19 @@ const SHOWN_VARIABLES: &[&str] = &[
     "KMP_DUPLICATE_LIB_OK",
     "CONDA_PREFIX",
     "VIRTUAL_ENV",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "http_proxy",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "PIP_INDEX_URL",
 ];
 
 fn shown_environment(system: &dyn System) -> Vec<(String, String)> {
+    let secrets = Secrets::of(system);
     let shown = |name: &&'static str| {
-        system
-            .env(name)
-            .filter(|v| !v.is_empty())
-            .map(|v| ((*name).to_owned(), v))
+        let value = system.env(name).filter(|v| !v.is_empty())?;
+        Some(((*name).to_owned(), secrets.hide(&value)))
     };
-    SHOWN_VARIABLES
-        .iter()
-        .filter_map(shown)
-        .map(|(n, v)| (n, without_secrets(&v)))
-        .collect()
-}
-
-/// Hides values that carry credentials, such as an address with a password.
-fn without_secrets(value: &str) -> String {
-    let lower = value.to_ascii_lowercase();
-    let words = [
-        "token", "password", "passwd", "secret", "apikey", "api_key", "bearer ",
-    ];
-    let address = value.contains("://") && value.contains('@');
-    if address || words.iter().any(|w| lower.contains(w)) {
-        "(hidden)".to_owned()
-    } else {
-        value.to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secrets_are_hidden() {
-        assert_eq!(without_secrets("https://me:pw@host/x"), "(hidden)");
-        assert_eq!(without_secrets("-DAPI_KEY=1"), "(hidden)");
-        assert_eq!(without_secrets("/usr/bin/g++"), "/usr/bin/g++");
-    }
+    SHOWN_VARIABLES.iter().filter_map(shown).collect()
 }

@@ -33,6 +33,12 @@ impl System for WithVariables<'_> {
         own.map(|(_, v)| v.clone()).or_else(|| self.inner.env(name))
     }
 
+    fn env_names(&self) -> Vec<String> {
+        let mut names = self.inner.env_names();
+        names.extend(self.variables.iter().map(|(n, _)| n.clone()));
+        names
+    }
+
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         self.inner.read(path, limit)
     }

@@ -4,7 +4,7 @@
 //! set, and within a time limit; what it does not answer is absent.
 
 use crate::platform::Origin;
-use ferroductor_toolchain::{Command, Outcome, Platform, System};
+use ferroductor_toolchain::{Command, Platform, System};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,6 +39,7 @@ print(json.dumps({
     "torch": version("torch"), "torch_dir": place("torch"), "torch_wants": wants(),
     "triton": version("triton") or version("pytorch-triton") or version("triton-windows"),
     "setuptools": version("setuptools"), "ninja": version("ninja"),
+    "stdlib": sysconfig.get_paths()["stdlib"], "pip": version("pip"),
     "conda": os.path.isdir(os.path.join(sys.prefix, "conda-meta")),
 }))
 "#;
@@ -60,6 +61,8 @@ pub struct Python {
     pub triton: Option<String>,
     pub setuptools: Option<String>,
     pub ninja: Option<String>,
+    pub stdlib: String,
+    pub pip: Option<String>,
     pub conda: bool,
 }
 
@@ -75,6 +78,12 @@ impl Python {
 
     pub fn in_virtual_environment(&self) -> bool {
         self.prefix != self.base_prefix
+    }
+
+    /// Whether the distribution forbids pip to install into this interpreter.
+    pub fn is_externally_managed(&self, system: &dyn System) -> bool {
+        let mark = Path::new(&self.stdlib).join("EXTERNALLY-MANAGED");
+        !self.in_virtual_environment() && system.exists(&mark)
     }
 
     pub fn header(&self) -> PathBuf {
@@ -111,54 +120,114 @@ impl Python {
     }
 }
 
+/// An interpreter that gave no answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Silent {
+    /// What was tried and how each ended.
+    pub tried: String,
+    /// A named interpreter, or one of an active environment, that does not run.
+    pub broken: Option<Broken>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Broken {
+    pub path: String,
+    pub reason: String,
+    /// The virtual environment it belongs to.
+    pub environment: Option<String>,
+}
+
 /// Finds and asks the interpreter; the error says what was tried.
-pub fn ask(system: &dyn System, named: Option<&str>) -> Result<Python, String> {
-    let candidates: Vec<String> = match named {
-        Some(name) => vec![name.to_owned()],
+pub fn ask(system: &dyn System, named: Option<&str>) -> Result<Python, Silent> {
+    let candidates: Vec<(String, bool)> = match named {
+        Some(name) => vec![(name.to_owned(), true)],
         None => default_candidates(system),
     };
     let mut tried = Vec::new();
-    for name in candidates {
-        let Some(path) = system.which(&name) else {
-            tried.push(format!("{name}: not found"));
-            continue;
+    for (name, wanted) in candidates {
+        let reason = match ask_one(system, &name) {
+            Ok(python) => return Ok(python),
+            Err(reason) => reason,
         };
-        let command = Command::new(path.to_string_lossy())
-            .args(["-c", QUESTIONS])
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .time_limit(Duration::from_secs(15));
-        let run = system.run(&command);
-        let answer = run
-            .stdout
-            .lines()
-            .rev()
-            .find_map(|line| serde_json::from_str::<Python>(line).ok());
-        match answer {
-            Some(python) => return Ok(python),
-            None if run.outcome == Outcome::TimedOut => {
-                tried.push(format!("{name}: no answer in time"))
-            }
-            None => tried.push(format!(
-                "{name}: {}",
-                run.combined().lines().last().unwrap_or("no answer")
-            )),
+        tried.push(format!("{name}: {reason}"));
+        // Another interpreter than the wanted one must not be judged in its place.
+        if wanted {
+            let broken = broken(system, &name, reason);
+            return Err(Silent {
+                tried: tried.join("; "),
+                broken: Some(broken),
+            });
         }
     }
-    Err(tried.join("; "))
+    Err(Silent {
+        tried: tried.join("; "),
+        broken: None,
+    })
 }
 
-fn default_candidates(system: &dyn System) -> Vec<String> {
-    let mut names = Vec::new();
-    let bin = if system.platform() == Platform::Windows {
-        "Scripts/python.exe"
-    } else {
-        "bin/python"
+fn ask_one(system: &dyn System, name: &str) -> Result<Python, String> {
+    let path = system.which(name).ok_or("not found")?;
+    let command = Command::new(path.to_string_lossy())
+        .args(["-c", QUESTIONS])
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .time_limit(Duration::from_secs(15));
+    let run = system.run(&command);
+    let mut lines = run.stdout.lines().rev();
+    lines
+        .find_map(|line| serde_json::from_str::<Python>(line).ok())
+        .ok_or_else(|| {
+            let report = run.report();
+            report.lines().last().unwrap_or("no answer").to_owned()
+        })
+}
+
+/// Why a wanted interpreter does not run: often its base was removed.
+fn broken(system: &dyn System, name: &str, reason: String) -> Broken {
+    let prefix = Path::new(name).parent().and_then(Path::parent);
+    let configuration = prefix.map(|p| p.join("pyvenv.cfg"));
+    let text = configuration
+        .and_then(|c| system.read_text(&c.to_string_lossy()))
+        .unwrap_or_default();
+    let environment = prefix
+        .filter(|_| !text.is_empty())
+        .map(|p| p.to_string_lossy().into_owned());
+    let value = |key: &str| {
+        text.lines()
+            .filter_map(|l| l.split_once('='))
+            .find(|(k, _)| k.trim() == key)
+            .map(|(_, v)| v.trim().to_owned())
     };
-    for variable in ["VIRTUAL_ENV", "CONDA_PREFIX"] {
-        if let Some(prefix) = system.env(variable).filter(|p| !p.is_empty()) {
-            names.push(format!("{prefix}/{bin}"));
-        }
+    let base = value("executable").or_else(|| value("home"));
+    let reason = match base.filter(|b| !system.exists(Path::new(b))) {
+        Some(base) => format!("{reason}; {base} does not exist any more"),
+        None => reason,
+    };
+    Broken {
+        path: name.to_owned(),
+        reason,
+        environment,
     }
-    names.extend(["python".to_owned(), "python3".to_owned()]);
+}
+
+/// Names to try, and whether another may not take its place when it does not answer.
+fn default_candidates(system: &dyn System) -> Vec<(String, bool)> {
+    let windows = system.platform() == Platform::Windows;
+    let active = |variable: &str| system.env(variable).filter(|p| !p.is_empty());
+    let mut names = Vec::new();
+    if let Some(prefix) = active("VIRTUAL_ENV") {
+        let bin = if windows {
+            "Scripts/python.exe"
+        } else {
+            "bin/python"
+        };
+        names.push((format!("{prefix}/{bin}"), true));
+    }
+    if let Some(prefix) = active("CONDA_PREFIX") {
+        // A conda environment may have no Python at all.
+        let bin = if windows { "python.exe" } else { "bin/python" };
+        names.push((format!("{prefix}/{bin}"), false));
+    }
+    let usual = ["python", "python3"];
+    names.extend(usual.iter().map(|n| ((*n).to_owned(), false)));
     names
 }

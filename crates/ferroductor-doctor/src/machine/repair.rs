@@ -1,17 +1,20 @@
 //! Repairs that can be made automatically: planned, announced, applied.
 //!
 //! What must hold: a plan is data that is shown as it will be run; only steps
-//! of the plan are carried out; variables are given to the probes and printed
-//! for the user, because a process cannot change its parent's environment.
+//! of the plan are carried out; a variable, which a process cannot set for its
+//! parent, is given to the probes and written to a file that the plan names.
+
+mod apply;
+mod unpack;
 
 use super::{folders, inventory, python};
 use crate::diagnosis::Report;
-use crate::i18n::Catalog;
 use crate::kind::Kind;
 use crate::packages::{self, Need, with_python};
-use crate::platform::{Origin, SystemGuess};
+use crate::platform::{Family, Origin, SystemGuess};
+pub use apply::{Applied, apply};
 use ferroductor_toolchain::system::quote;
-use ferroductor_toolchain::{Command, System};
+use ferroductor_toolchain::{Command, Platform, System};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,8 +22,14 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     Run(Vec<String>),
-    SetVariable(String, String),
+    /// Runs, but what follows can succeed without it, such as a refreshed list of packages.
+    Attempt(Vec<String>),
     CreateFolder(PathBuf),
+    /// A script that is written and made executable.
+    WriteProgram(PathBuf, String),
+    SetVariable(String, String),
+    /// Writes the variables of the plan to a file that a shell can load.
+    WriteVariables(PathBuf, Vec<(String, String)>),
 }
 
 /// One step of a plan and the kind it is for.
@@ -31,65 +40,160 @@ pub struct Step {
 }
 
 impl Step {
-    /// The step as a shell line.
+    /// The step as shell lines.
     pub fn line(&self) -> String {
         match &self.action {
-            Action::Run(words) => words.iter().map(|w| quote(w)).collect::<Vec<_>>().join(" "),
-            Action::SetVariable(name, value) => format!("export {name}={}", quote(value)),
+            Action::Run(words) | Action::Attempt(words) => {
+                words.iter().map(|w| quote(w)).collect::<Vec<_>>().join(" ")
+            }
             Action::CreateFolder(path) => format!("mkdir -p {}", quote(&path.to_string_lossy())),
+            Action::WriteProgram(path, text) => {
+                format!(
+                    "cat > {} <<'END'\n{text}END",
+                    quote(&path.to_string_lossy())
+                )
+            }
+            Action::SetVariable(name, value) => export_line(name, value),
+            Action::WriteVariables(path, _) => {
+                format!(
+                    "write these variables to {}",
+                    quote(&path.to_string_lossy())
+                )
+            }
         }
     }
 }
 
+/// A line that sets a variable in a POSIX shell and keeps what a search path held.
+pub fn export_line(name: &str, value: &str) -> String {
+    format!("export {name}={}", quote(value))
+}
+
+/// What will be done, and for which findings nothing can be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+    pub by_hand: Vec<Kind>,
+}
+
 /// The steps that would repair what a report found, in order of dependency.
-pub fn plan(system: &dyn System, python_name: Option<&str>, report: &Report) -> Vec<Step> {
-    let guess = &report.facts.system;
-    let planner = Planner {
+pub fn plan(system: &dyn System, python_name: Option<&str>, report: &Report) -> Plan {
+    let mut planner = Planner {
         system,
-        guess,
+        guess: &report.facts.system,
         python_name,
+        may_install: None,
+        wanted: Vec::new(),
     };
-    let mut steps: Vec<Step> = Vec::new();
+    let mut plan = Plan::default();
     for finding in &report.findings {
-        for action in planner.actions(finding.id) {
+        let before = planner.wanted.len();
+        let actions = planner.actions(finding.id, finding_place(finding));
+        if actions.is_empty() && planner.wanted.len() == before {
+            plan.by_hand.push(finding.id);
+        }
+        for action in actions {
             let step = Step {
                 kind: finding.id,
                 action,
             };
-            if !steps.iter().any(|s| s.action == step.action) {
-                steps.push(step);
+            if !plan.steps.iter().any(|s| s.action == step.action) {
+                plan.steps.push(step);
             }
         }
     }
-    steps
+    planner.unpack_wanted(&mut plan);
+    persist_variables(system, &mut plan);
+    plan
+}
+
+/// The folder a finding is about, as its evidence names it.
+fn finding_place(finding: &crate::diagnosis::Finding) -> &str {
+    finding
+        .evidence
+        .first()
+        .map_or("", |line| line.text.as_str())
+}
+
+/// Ends a plan that sets variables with the file that keeps them.
+fn persist_variables(system: &dyn System, plan: &mut Plan) {
+    let variables: Vec<(String, String)> = plan
+        .steps
+        .iter()
+        .filter_map(|s| match &s.action {
+            Action::SetVariable(name, value) => Some((name.clone(), value.clone())),
+            _ => None,
+        })
+        .collect();
+    let Some(last) = plan.steps.last().filter(|_| !variables.is_empty()) else {
+        return;
+    };
+    let kind = last.kind;
+    if system.platform() == Platform::Windows {
+        // There the user's environment has a program of its own.
+        for (name, value) in variables {
+            let words = vec!["setx".to_owned(), name, value];
+            plan.steps.push(Step {
+                kind,
+                action: Action::Run(words),
+            });
+        }
+        return;
+    }
+    if let Some(path) = variables_file(system) {
+        plan.steps.push(Step {
+            kind,
+            action: Action::WriteVariables(path, variables),
+        });
+    }
+}
+
+/// The file for variables: in the user's configuration, or where anything can be written.
+fn variables_file(system: &dyn System) -> Option<PathBuf> {
+    let set = |name: &str| system.env(name).filter(|v| !v.is_empty());
+    let configuration = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|h| h + "/.config"));
+    let writable = |dir: &PathBuf| folders::is_writable(system, dir);
+    let base = configuration
+        .map(PathBuf::from)
+        .filter(writable)
+        .or_else(|| folders::find_usable(system))?;
+    Some(base.join("ferroductor").join("toolchain.sh"))
 }
 
 struct Planner<'a> {
     system: &'a dyn System,
     guess: &'a SystemGuess,
     python_name: Option<&'a str>,
+    may_install: Option<bool>,
+    /// What could not be installed for want of rights, and may be unpacked instead.
+    wanted: Vec<(Kind, Need)>,
 }
 
 impl Planner<'_> {
-    fn actions(&self, kind: Kind) -> Vec<Action> {
+    fn actions(&mut self, kind: Kind, place: &str) -> Vec<Action> {
         use Kind::*;
         match kind {
-            PythonHTriton | PythonHInductorCpp | PythonHCppExtension => self.python_headers(),
-            NoCxxCompiler | NoCCompilerTriton => self.install(Need::CxxCompiler),
-            HalfInstalledToolchain => self.install(Need::Binutils),
-            LibcHeadersMissing => self.install(Need::LibcHeaders),
-            OmpHLinux => self.openmp(),
-            LibgompMissing => self.install(Need::OpenMpForGcc),
-            OpensslProgramMissing => self.install(Need::OpenSsl),
-            SetuptoolsMissing => self.pip(&["setuptools"]),
-            NinjaMissing => self.pip(&["ninja"]),
-            TritonMissing => self.pip(&["triton"]),
+            PythonHTriton | PythonHInductorCpp | PythonHCppExtension => self.python_headers(kind),
+            NoCxxCompiler | NoCCompilerTriton => self.compiler(kind),
+            HalfInstalledToolchain => self.install(kind, Need::Binutils),
+            LibcHeadersMissing => self.install(kind, Need::LibcHeaders),
+            OmpHLinux => self.openmp(kind),
+            LibgompMissing => self.install(kind, Need::OpenMpForGcc),
+            OpensslProgramMissing => self.install(kind, Need::OpenSsl),
+            LdconfigMissing => self.install(kind, Need::LdConfig),
+            SetuptoolsMissing => self.pip(kind, "setuptools", Need::Setuptools),
+            NinjaMissing => self.ninja(kind),
+            TritonMissing => self.triton(),
             NoSpaceLeft
             | NoexecTmp
             | CachePermissionDenied
             | ReadOnlyFilesystem
             | NetworkFilesystemCache
-            | PathWithSpaces => self.move_folders(),
+            | PathWithSpaces
+                if !place.starts_with("/dev/shm") =>
+            {
+                self.move_folders()
+            }
             UidWithoutPasswdEntry => self.name_user(),
             _ => Vec::new(),
         }
@@ -99,102 +203,199 @@ impl Planner<'_> {
         Action::Run(line.split_whitespace().map(str::to_owned).collect())
     }
 
+    fn root(&self) -> bool {
+        self.system.user().is_root
+    }
+
     /// Package managers need rights: as root, or by a sudo that asks nothing.
-    fn may_install(&self) -> bool {
+    fn may_install(&mut self) -> bool {
+        if let Some(known) = self.may_install {
+            return known;
+        }
         let sudo = || {
             let command = Command::new("sudo")
                 .args(["-n", "true"])
                 .time_limit(Duration::from_secs(3));
             self.system.which("sudo").is_some() && self.system.run(&command).succeeded()
         };
-        self.system.user().is_root || sudo()
+        let may = self.root() || self.guess.family == Some(Family::MacOs) || sudo();
+        self.may_install = Some(may);
+        may
     }
 
-    fn install(&self, need: Need) -> Vec<Action> {
+    /// With rights by the package manager; without, it is noted for unpacking.
+    fn install(&mut self, kind: Kind, need: Need) -> Vec<Action> {
+        if self.conda() {
+            return self.install_conda(need);
+        }
         let Some(family) = self.guess.family else {
             return Vec::new();
         };
-        let Some(names) = packages::packages(need, family).filter(|_| self.may_install()) else {
+        let Some(names) = packages::packages(need, family) else {
+            return Vec::new();
+        };
+        if !self.may_install() {
+            if unpack::is_possible(self.system, family, need) {
+                self.wanted.push((kind, need));
+            }
+            return Vec::new();
+        }
+        let names = with_python(names, self.guess.python.as_deref());
+        self.install_names(family, &names)
+    }
+
+    fn install_names(&self, family: Family, names: &str) -> Vec<Action> {
+        let lines = packages::install_lines(family, names, self.root());
+        let mut actions = Vec::new();
+        for line in lines {
+            // A stale list of packages is no reason not to try.
+            if line.contains("apt-get update") {
+                let words = line.split_whitespace().map(str::to_owned).collect();
+                actions.push(Action::Attempt(words));
+            } else {
+                actions.push(self.run(&self.reinstalling(&line, names)));
+            }
+        }
+        actions
+    }
+
+    /// A package that counts as installed while its files are gone is only
+    /// repaired when its re-installation is asked for.
+    fn reinstalling(&self, line: &str, names: &str) -> String {
+        let installed = |name: &str| {
+            let ask = Command::new("dpkg-query").args(["-W", "-f=${Status}", name]);
+            let run = self.system.run(&ask);
+            run.succeeded() && run.stdout.contains("install ok installed")
+        };
+        if line.contains("apt-get install") && names.split(' ').any(installed) {
+            return line.replace("apt-get install", "apt-get install --reinstall");
+        }
+        line.to_owned()
+    }
+
+    fn conda(&self) -> bool {
+        self.guess.origin == Some(Origin::Conda)
+    }
+
+    fn install_conda(&self, need: Need) -> Vec<Action> {
+        let program = ["conda", "mamba", "micromamba"]
+            .iter()
+            .find(|p| self.system.which(p).is_some());
+        let (Some(program), Some(names)) = (program, packages::conda_packages(need)) else {
             return Vec::new();
         };
         let names = with_python(names, self.guess.python.as_deref());
-        // A package that is marked as installed while its files are gone is only
-        // repaired by an explicit re-installation.
-        let lines = packages::install_lines(family, &names, self.system.user().is_root);
-        let lines = lines
-            .into_iter()
-            .map(|l| l.replace("apt-get install -y", "apt-get install -y --reinstall"));
-        lines.map(|l| self.run(&l)).collect()
+        let prefix = python::ask(self.system, self.python_name).map(|p| p.prefix);
+        let place = prefix.map(|p| format!("-p {p} ")).unwrap_or_default();
+        vec![self.run(&format!(
+            "{program} install -y {place}-c conda-forge {names}"
+        ))]
     }
 
-    fn openmp(&self) -> Vec<Action> {
+    /// A variable that names what does not exist is unset, not installed around.
+    fn compiler(&mut self, kind: Kind) -> Vec<Action> {
+        let variable = if kind == Kind::NoCxxCompiler {
+            "CXX"
+        } else {
+            "CC"
+        };
+        let named = self.system.env(variable).filter(|v| !v.trim().is_empty());
+        if named.is_some() {
+            let usual = if kind == Kind::NoCxxCompiler {
+                "g++"
+            } else {
+                "gcc"
+            };
+            let other = ["/usr/bin", "/usr/local/bin"]
+                .iter()
+                .map(|dir| format!("{dir}/{usual}"))
+                .find(|path| self.system.which(path).is_some());
+            if let Some(path) = other {
+                return vec![Action::SetVariable(variable.to_owned(), path)];
+            }
+        }
+        // The command line tools ask in a window of their own; Homebrew needs them too.
+        if self.guess.family == Some(Family::MacOs) {
+            return vec![self.run("xcode-select --install")];
+        }
+        self.install(kind, Need::CxxCompiler)
+    }
+
+    fn openmp(&mut self, kind: Kind) -> Vec<Action> {
         let clang = self.system.env("CXX").is_some_and(|c| c.contains("clang"));
         if clang {
-            self.install(Need::OpenMpForClang)
-        } else {
-            self.reinstall_gcc_files()
+            return self.install(kind, Need::OpenMpForClang);
         }
-    }
-
-    /// omp.h belongs to the versioned development package, not to build-essential.
-    fn reinstall_gcc_files(&self) -> Vec<Action> {
-        let debian = matches!(
-            self.guess.family,
-            Some(crate::platform::Family::Debian | crate::platform::Family::Ubuntu)
-        );
-        let major = self
-            .system
-            .run(&Command::new("gcc").arg("-dumpversion"))
-            .stdout;
-        let major = major
+        let debian = matches!(self.guess.family, Some(Family::Debian | Family::Ubuntu));
+        let version = self.system.run(&Command::new("gcc").arg("-dumpversion"));
+        let major: String = version
+            .stdout
             .trim()
-            .split('.')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
         if !debian || major.is_empty() || !self.may_install() {
-            return self.install(Need::OpenMpForGcc);
+            return self.install(kind, Need::OpenMpForGcc);
         }
-        let sudo = if self.system.user().is_root {
-            ""
-        } else {
-            "sudo "
-        };
-        vec![
-            self.run(&format!("{sudo}apt-get update")),
-            self.run(&format!(
-                "{sudo}apt-get install -y --reinstall libgcc-{major}-dev libgomp1"
-            )),
-        ]
+        // omp.h belongs to the versioned development package, not to build-essential.
+        self.install_names(Family::Debian, &format!("libgcc-{major}-dev libgomp1"))
     }
 
-    fn python_headers(&self) -> Vec<Action> {
+    fn python_headers(&mut self, kind: Kind) -> Vec<Action> {
+        let system_python = matches!(
+            self.guess.origin,
+            Some(Origin::System | Origin::Deadsnakes) | None
+        );
+        // The package is the better repair: it stays right when Python is updated.
+        if system_python && self.guess.family.is_some() && self.may_install() {
+            return self.install(kind, Need::PythonHeaders);
+        }
         if let Some(folder) = self.headers_elsewhere() {
-            let old = self
-                .system
-                .env("CPATH")
-                .filter(|c| !c.is_empty())
-                .map(|c| format!(":{c}"))
-                .unwrap_or_default();
-            return vec![Action::SetVariable(
-                "CPATH".to_owned(),
-                format!("{folder}{old}"),
-            )];
+            return vec![self.search_also("CPATH", &folder)];
         }
+        let version = self.python_version();
         match self.guess.origin {
-            Some(Origin::Uv) => vec![self.run(&format!(
-                "uv python install --reinstall {}",
-                self.guess.python.as_deref().unwrap_or("3")
-            ))],
-            Some(Origin::Pyenv) => {
-                vec![self.run(&format!("pyenv install --force {}", self.python_version()))]
+            Some(Origin::Uv) => {
+                let minor = self.guess.python.as_deref().unwrap_or("3");
+                vec![self.run(&format!("uv python install --reinstall {minor}"))]
             }
+            Some(Origin::Pyenv) => vec![self.run(&format!("pyenv install --force {version}"))],
             Some(Origin::Conda) => vec![self.run(&format!(
-                "conda install -y --force-reinstall python={}",
-                self.python_version()
+                "conda install -y --force-reinstall python={version}"
             ))],
-            _ => self.install(Need::PythonHeaders),
+            Some(Origin::Homebrew) => {
+                let minor = self.guess.python.as_deref().unwrap_or("3");
+                vec![self.run(&format!("brew reinstall python@{minor}"))]
+            }
+            Some(Origin::UsrLocal) => self.headers_of_the_distribution(kind),
+            Some(Origin::PythonOrg | Origin::Embedded | Origin::Nix) => Vec::new(),
+            _ => self.install(kind, Need::PythonHeaders),
         }
+    }
+
+    /// For a Python in /usr/local, where the archive has headers of the same version.
+    fn headers_of_the_distribution(&mut self, kind: Kind) -> Vec<Action> {
+        let python = self.guess.python.clone().unwrap_or_default();
+        let family = self.guess.family.map_or("", Family::id);
+        let release = self.guess.version.clone().unwrap_or_default();
+        if crate::facts::distro_python(family, &release) != Some(python.as_str()) {
+            return Vec::new();
+        }
+        let mut actions = self.install(kind, Need::PythonHeaders);
+        if !actions.is_empty() {
+            actions.push(self.search_also("CPATH", &format!("/usr/include/python{python}")));
+        }
+        actions
+    }
+
+    /// A search path with a folder before what it holds already.
+    fn search_also(&self, variable: &str, folder: &str) -> Action {
+        let before = self.system.env(variable).filter(|v| !v.is_empty());
+        let value = match before {
+            Some(before) => format!("{folder}:{before}"),
+            None => folder.to_owned(),
+        };
+        Action::SetVariable(variable.to_owned(), value)
     }
 
     fn python_version(&self) -> String {
@@ -214,8 +415,11 @@ impl Planner<'_> {
         for root in [
             format!("{home}/.pyenv/versions"),
             format!("{home}/.local/share/uv/python"),
-            "/opt".to_owned(),
             format!("{home}/miniconda3/envs"),
+            format!("{home}/miniforge3/envs"),
+            "/opt".to_owned(),
+            "/opt/conda/envs".to_owned(),
+            "/root/.pyenv/versions".to_owned(),
         ] {
             for entry in self.system.list(Path::new(&root)).unwrap_or_default() {
                 folders.push(format!("{}/include/python{wanted}", entry.display()));
@@ -228,37 +432,81 @@ impl Planner<'_> {
         folders.into_iter().find(fits)
     }
 
-    fn pip(&self, packages: &[&str]) -> Vec<Action> {
+    /// Into the environment; a Python that its distribution manages takes the package.
+    fn pip(&mut self, kind: Kind, requirement: &str, package: Need) -> Vec<Action> {
         let Ok(python) = python::ask(self.system, self.python_name) else {
             return Vec::new();
         };
-        let mut words: Vec<String> = [python.executable.as_str(), "-m", "pip", "install"]
-            .iter()
-            .map(|s| (*s).to_owned())
-            .collect();
-        words.extend(packages.iter().map(|p| (*p).to_owned()));
-        vec![Action::Run(words)]
+        if python.is_externally_managed(self.system) {
+            return self.install(kind, package);
+        }
+        install_into(self.system, &python, requirement)
     }
 
+    fn ninja(&mut self, kind: Kind) -> Vec<Action> {
+        let Ok(python) = python::ask(self.system, self.python_name) else {
+            return Vec::new();
+        };
+        let bin = Path::new(&python.executable).parent();
+        let program = bin.map(|b| b.join("ninja"));
+        let search = |folder: &Path| {
+            let path = self.system.env("PATH").unwrap_or_default();
+            let value = format!("{}:{path}", folder.display());
+            Action::SetVariable("PATH".to_owned(), value)
+        };
+        // Installed, but the environment's programs are not on PATH.
+        if let (Some(bin), Some(true)) = (bin, program.map(|p| self.system.exists(&p))) {
+            return vec![search(bin)];
+        }
+        if python.is_externally_managed(self.system) {
+            return self.install(kind, Need::Ninja);
+        }
+        let mut actions = install_into(self.system, &python, "ninja");
+        let path = self.system.env("PATH").unwrap_or_default();
+        let on_path = |bin: &Path| path.split(':').any(|p| Path::new(p) == bin);
+        if let Some(bin) = bin.filter(|b| !on_path(b) && !actions.is_empty()) {
+            actions.push(search(bin));
+        }
+        actions
+    }
+
+    /// The Triton that the installed torch asks for.
+    fn triton(&self) -> Vec<Action> {
+        let Ok(python) = python::ask(self.system, self.python_name) else {
+            return Vec::new();
+        };
+        if python.is_externally_managed(self.system) {
+            return Vec::new();
+        }
+        let pinned = python
+            .torch_wants
+            .iter()
+            .find(|r| r.starts_with("triton"))
+            .and_then(|r| r.split(';').next());
+        let name = if self.system.platform() == Platform::Windows {
+            "triton-windows"
+        } else {
+            pinned.unwrap_or("triton").trim()
+        };
+        install_into(self.system, &python, name)
+    }
+
+    /// Moves the folders that are unusable, and no others.
     fn move_folders(&self) -> Vec<Action> {
         let Some(base) = folders::find_usable(self.system) else {
             return Vec::new();
         };
         let base = base.join("ferroductor-toolchain");
-        let table = [
-            ("TMPDIR", "tmp"),
-            ("TORCHINDUCTOR_CACHE_DIR", "inductor"),
-            ("TRITON_CACHE_DIR", "triton"),
-            ("TORCH_EXTENSIONS_DIR", "torch_extensions"),
-        ];
+        let name = inventory::folder_name(self.system);
         let mut actions = Vec::new();
-        for (variable, name) in table {
-            let path = base.join(name);
-            actions.push(Action::CreateFolder(path.clone()));
-            actions.push(Action::SetVariable(
-                variable.to_owned(),
-                path.to_string_lossy().into_owned(),
-            ));
+        for folder in folders::examine(self.system, &name) {
+            let movable = !folder.variable.is_empty();
+            if movable && (folder.is_unusable() || folder.path.contains(' ')) {
+                let path = base.join(folder.purpose);
+                actions.push(Action::CreateFolder(path.clone()));
+                let value = path.to_string_lossy().into_owned();
+                actions.push(Action::SetVariable(folder.variable.to_owned(), value));
+            }
         }
         actions
     }
@@ -270,59 +518,42 @@ impl Planner<'_> {
             .map(|v| Action::SetVariable((*v).to_owned(), name.clone()))
             .collect()
     }
-}
 
-/// Carries out a plan; returns the variables that were set.
-pub fn apply(system: &dyn System, plan: &[Step], catalog: &Catalog) -> Vec<(String, String)> {
-    let mut variables: Vec<(String, String)> = Vec::new();
-    for step in plan {
-        let line = step.line();
-        let done = match &step.action {
-            Action::SetVariable(name, value) => {
-                variables.push((name.clone(), value.clone()));
-                eprintln!(
-                    "{}",
-                    catalog.format("ui-persist-variable", &[("line", &line)])
-                );
-                continue;
-            }
-            Action::CreateFolder(path) => system.create_dir_all(path).map_err(|e| e.to_string()),
-            Action::Run(words) => run_step(system, words, &variables),
+    /// Packages that may not be installed are unpacked into the user's home, all at once.
+    fn unpack_wanted(&mut self, plan: &mut Plan) {
+        let Some((kind, _)) = self.wanted.first().copied() else {
+            return;
         };
-        match done {
-            Ok(()) => eprintln!("{}", catalog.format("ui-applied", &[("command", &line)])),
-            Err(error) => {
-                eprintln!(
-                    "{}",
-                    catalog.format("ui-apply-failed", &[("command", &line)])
-                );
-                eprintln!("{error}");
-            }
+        let needs: Vec<Need> = self.wanted.iter().map(|(_, need)| *need).collect();
+        let actions = unpack::actions(self.system, self.guess, &needs);
+        if actions.is_empty() {
+            plan.by_hand
+                .extend(self.wanted.iter().map(|(kind, _)| *kind));
         }
+        let steps = actions.into_iter().map(|action| Step { kind, action });
+        plan.steps.extend(steps);
     }
-    variables
 }
 
-fn run_step(
-    system: &dyn System,
-    words: &[String],
-    variables: &[(String, String)],
-) -> Result<(), String> {
-    let Some((program, args)) = words.split_first() else {
-        return Ok(());
-    };
-    let mut command = Command::new(program)
-        .args(args.iter().cloned())
-        .time_limit(Duration::from_secs(1800));
-    command = command.env("DEBIAN_FRONTEND", "noninteractive");
-    for (name, value) in variables {
-        command = command.env(name, value);
+/// Installs a requirement into an environment, with what the environment has.
+fn install_into(system: &dyn System, python: &python::Python, requirement: &str) -> Vec<Action> {
+    let words = |words: &[&str]| Action::Run(words.iter().map(|w| (*w).to_owned()).collect());
+    let executable = python.executable.as_str();
+    if python.pip.is_some() {
+        vec![words(&[executable, "-m", "pip", "install", requirement])]
+    } else if system.which("uv").is_some() {
+        vec![words(&[
+            "uv",
+            "pip",
+            "install",
+            "--python",
+            executable,
+            requirement,
+        ])]
+    } else {
+        vec![
+            words(&[executable, "-m", "ensurepip"]),
+            words(&[executable, "-m", "pip", "install", requirement]),
+        ]
     }
-    let run = system.run(&command);
-    if run.succeeded() {
-        return Ok(());
-    }
-    let text = run.combined();
-    let lines: Vec<&str> = text.lines().collect();
-    Err(lines[lines.len().saturating_sub(8)..].join("\n"))
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::kind::Kind;
+use crate::render;
 use ferroductor_toolchain::Space;
 use ferroductor_toolchain::fake::{FakeSystem, exits};
 
@@ -175,7 +176,9 @@ fn each_broken_setup_is_found() {
             Kind::PathWithSpaces,
         ),
         (
-            healthy().with_file("/home/me/.cache/torch_extensions/py312/ext/lock", ""),
+            healthy()
+                .with_program("/usr/bin/ninja")
+                .with_file("/home/me/.cache/torch_extensions/py312/ext/lock", ""),
             Kind::StaleBuildLockHang,
         ),
         (
@@ -186,8 +189,94 @@ fn each_broken_setup_is_found() {
             Kind::PythonHInductorCpp,
         ),
     ];
+    let setups = setups.into_iter().chain(more_setups());
     for (system, kind) in setups {
         assert_eq!(kinds(&system), [kind], "{kind:?}");
+    }
+}
+
+/// Setups of folders, limits and variables.
+fn more_setups() -> Vec<(FakeSystem, Kind)> {
+    let tiny = Space {
+        free_bytes: 64 << 10,
+        total_bytes: 64 << 10,
+        free_inodes: 9,
+        read_only: false,
+        no_exec: false,
+    };
+    vec![
+        (
+            healthy()
+                .with_file("/dev/shm/.keep", "")
+                .with_space("/dev/shm", tiny),
+            Kind::NoSpaceLeft,
+        ),
+        (
+            healthy()
+                .with_file("/proc/self/cgroup", "0::/\n")
+                .with_file("/sys/fs/cgroup/memory.max", "157286400\n"),
+            Kind::CompilerKilledOom,
+        ),
+        (
+            healthy()
+                .with_file("/old/Python.h", "")
+                .with_file("/old/patchlevel.h", "#define PY_VERSION \"3.9.1\"\n")
+                .with_env("CPATH", "/old"),
+            Kind::PythonHCppExtension,
+        ),
+        (
+            healthy().with_file("/home/me/.cache/torch_extensions/py312/ext/ext.so", ""),
+            Kind::NinjaMissing,
+        ),
+        (
+            healthy()
+                .with_env("TORCHINDUCTOR_CACHE_DIR", "/shared")
+                .with_locked_dir("/shared/ab"),
+            Kind::CachePermissionDenied,
+        ),
+    ]
+}
+
+#[test]
+fn an_environment_without_its_interpreter_is_a_problem_of_its_own() {
+    let system = healthy()
+        .with_env("VIRTUAL_ENV", "/home/me/venv")
+        .with_file(
+            "/home/me/venv/pyvenv.cfg",
+            "home = /usr/bin\nexecutable = /usr/bin/python3.10\n",
+        );
+    let args = DoctorArgs {
+        quick: true,
+        ..DoctorArgs::default()
+    };
+    let report = examine(&system, &args, &Catalog::new(Language::English));
+    assert_eq!(report.problems[0].id, "machine-environment-gone");
+    assert!(report.problems[0].text.contains("/usr/bin/python3.10"));
+    assert_eq!(report.outcome, Outcome::Findings);
+}
+
+#[test]
+fn no_secret_of_the_environment_is_in_any_form_of_the_report() {
+    let refusal = "x.cpp:1: error: -DKEY=hunter2hunter2 https://me:sw0rdfish@proxy/";
+    let system = healthy()
+        .with_env("CXXFLAGS", "-DKEY=hunter2hunter2")
+        .with_env("DEPLOY_TOKEN", "hunter2hunter2")
+        .with_env("HTTPS_PROXY", "http://me:sw0rdfish@proxy:3128")
+        .with_script("g++", "-shared", exits(1, "", refusal));
+    let catalog = Catalog::new(Language::English);
+    let report = examine(&system, &DoctorArgs::default(), &catalog);
+    for format in [
+        render::Format::Human,
+        render::Format::Short,
+        render::Format::Json,
+        render::Format::Markdown,
+        render::Format::Github,
+    ] {
+        let text = render::render(&report, format, &catalog, render::Style::default());
+        assert!(
+            !text.contains("hunter2hunter2") && !text.contains("sw0rdfish"),
+            "{format:?}: {text}"
+        );
     }
 }
 
@@ -274,7 +363,7 @@ fn a_plan_uses_headers_that_are_already_there() {
         &Catalog::new(Language::English),
     );
     let plan = repair::plan(&system, None, &report);
-    assert_eq!(plan[0].line(), "export CPATH=/usr/include/python3.12");
+    assert_eq!(plan.steps[0].line(), "export CPATH=/usr/include/python3.12");
 }
 
 #[test]

@@ -9,14 +9,14 @@ use super::inventory::Inventory;
 use super::python::Python;
 use crate::diagnosis::VerificationResult;
 use crate::i18n::Catalog;
-use ferroductor_toolchain::{Command, Cxx, Outcome, Run, System};
+use ferroductor_toolchain::{AttemptResult, Command, CompilerFamily, Cxx, Run, System};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 const EXTENSION: &str = "#define PY_SSIZE_T_CLEAN\n#include <Python.h>\nstatic PyObject *answer(PyObject *self, PyObject *args) { (void)self; (void)args; return PyLong_FromLong(PY_VERSION_HEX >> 16); }\nstatic PyMethodDef methods[] = {{\"answer\", answer, METH_NOARGS, \"\"}, {NULL, NULL, 0, NULL}};\nstatic struct PyModuleDef module = {PyModuleDef_HEAD_INIT, \"ferroductor_probe\", NULL, -1, methods, NULL, NULL, NULL, NULL};\nextern \"C\" PyMODINIT_FUNC PyInit_ferroductor_probe(void) { return PyModule_Create(&module); }\n";
 const OPENMP: &str = "#include <omp.h>\n#include <cstdio>\nint main() {\n  int threads = 0;\n#pragma omp parallel reduction(+ : threads)\n  threads += 1;\n  std::printf(\"%d threads\\n\", threads);\n  return threads < 1;\n}\n";
-const LIBRARY: &str = "extern \"C\" int ferroductor_probe() { return 42; }\n";
+const LIBRARY: &str = "#ifdef _WIN32\n#define SHOWN __declspec(dllexport)\n#else\n#define SHOWN\n#endif\nextern \"C\" SHOWN int ferroductor_probe() { return 42; }\n";
 const INDUCTOR: &str = "import torch; f = lambda x: (x.sin() + 1).relu(); x = torch.arange(64.0); assert torch.allclose(torch.compile(f)(x), f(x), atol=1e-4); print('inductor works, torch', torch.__version__)";
 
 /// What a probe did, before it is put into words.
@@ -38,19 +38,19 @@ impl Attempted {
     }
 
     fn from_run(command: &Command, run: &Run) -> Self {
-        let mut printed = run.combined();
-        match run.outcome {
-            Outcome::Exited(_) => {}
-            Outcome::TimedOut => printed.push_str("\nno answer in time"),
-            Outcome::Signalled(4) => printed.push_str("\nIllegal instruction"),
-            Outcome::Signalled(9) => printed.push_str("\nkilled (signal 9)"),
-            Outcome::Signalled(signal) => printed.push_str(&format!("\nended by signal {signal}")),
-            Outcome::NotStarted(kind) => printed.push_str(&format!("\nnot started: {kind}")),
-        }
         Self {
             ran: command.to_line(),
-            printed: tail(&printed),
+            printed: tail(&run.report()),
             passed: run.succeeded(),
+            skipped: false,
+        }
+    }
+
+    fn failed(ran: String, printed: String) -> Self {
+        Self {
+            ran,
+            printed,
+            passed: false,
             skipped: false,
         }
     }
@@ -125,11 +125,9 @@ struct Scratch<'a> {
 
 impl<'a> Scratch<'a> {
     fn new(system: &'a dyn System, parent: Option<&Path>) -> Result<Self, Attempted> {
-        let failed = |e: std::io::Error| Attempted {
-            ran: "mkdir".to_owned(),
-            printed: format!("{}: {e}", parent.unwrap_or(Path::new("TMPDIR")).display()),
-            passed: false,
-            skipped: false,
+        let failed = |e: std::io::Error| {
+            let place = parent.unwrap_or(Path::new("TMPDIR")).display();
+            Attempted::failed("mkdir".to_owned(), format!("{place}: {e}"))
         };
         system
             .scratch_dir(parent)
@@ -142,12 +140,10 @@ impl<'a> Scratch<'a> {
         let shown = path.to_string_lossy().into_owned();
         match self.system.write(&path, content.as_bytes()) {
             Ok(()) => Ok(shown),
-            Err(error) => Err(Attempted {
-                ran: format!("write {shown}"),
-                printed: error.to_string(),
-                passed: false,
-                skipped: false,
-            }),
+            Err(error) => Err(Attempted::failed(
+                format!("write {shown}"),
+                error.to_string(),
+            )),
         }
     }
 
@@ -194,16 +190,26 @@ fn build_and_import(
     let scratch = Scratch::new(system, None)?;
     let source = scratch.write("ferroductor_probe.cpp", EXTENSION)?;
     let output = scratch.file(&format!("ferroductor_probe{}", python.suffix));
-    // The interpreter's own flags, without those that only C knows.
-    let own = python
-        .cflags
-        .split_whitespace()
-        .filter(|f| !f.starts_with("-std=") && !f.contains("strict-prototypes"));
-    let build = cxx
-        .command()
-        .args(own.map(str::to_owned))
-        .arg(format!("-I{}", python.include))
-        .args([source.as_str(), "-o", &output]);
+    let include = format!("-I{}", python.include);
+    let build = if cxx.family == CompilerFamily::Msvc {
+        // The import library of the interpreter stands beside its headers.
+        let library = format!("/LIBPATH:{}/libs", python.base_prefix);
+        output_of(cxx.command().args([include, source]), cxx, &output).args(["/link", &library])
+    } else {
+        // The interpreter's own flags, without those that only C knows.
+        let own = python
+            .cflags
+            .split_whitespace()
+            .filter(|f| !f.starts_with("-std=") && !f.contains("strict-prototypes"));
+        let undefined = (system.platform() == ferroductor_toolchain::Platform::MacOs)
+            .then(|| ["-undefined", "dynamic_lookup"]);
+        let command = cxx
+            .command()
+            .args(own.map(str::to_owned))
+            .args([include, source])
+            .args(undefined.into_iter().flatten());
+        output_of(command, cxx, &output)
+    };
     step(system, &build.env("LC_ALL", "C").time_limit(LIMIT))?;
     let code = format!(
         "import sys; sys.path.insert(0, {:?}); import ferroductor_probe as p; v = p.answer(); print('headers', '%d.%d' % (v >> 8, v & 255)); sys.exit(v != sys.version_info[0] * 256 + sys.version_info[1])",
@@ -217,6 +223,14 @@ fn build_and_import(
     )
 }
 
+/// The option that names the output.
+fn output_of(command: Command, cxx: &Cxx, output: &str) -> Command {
+    match cxx.family {
+        CompilerFamily::Msvc => command.arg(format!("/Fe{output}")),
+        _ => command.args(["-o", output]),
+    }
+}
+
 fn openmp(system: &dyn System, inventory: &Inventory) -> Attempted {
     let Some(cxx) = compiler(inventory) else {
         return Attempted::skipped("no compiler");
@@ -224,18 +238,17 @@ fn openmp(system: &dyn System, inventory: &Inventory) -> Attempted {
     let build_and_run = || -> Result<Attempted, Attempted> {
         let scratch = Scratch::new(system, None)?;
         let source = scratch.write("openmp.cpp", OPENMP)?;
-        let output = scratch.file("openmp");
+        let output = scratch.file("openmp.exe");
         let mut program = cxx.command();
-        program.args.retain(|f| f != "-shared" && f != "-fPIC");
+        program
+            .args
+            .retain(|f| !["-shared", "-fPIC", "/LD"].contains(&f.as_str()));
         let flags = if cxx.openmp_flags.is_empty() {
             vec!["-fopenmp".to_owned()]
         } else {
             cxx.openmp_flags.clone()
         };
-        let build = program
-            .args([source.as_str()])
-            .args(flags)
-            .args(["-o", &output]);
+        let build = output_of(program.args([source.as_str()]).args(flags), cxx, &output);
         step(system, &build.env("LC_ALL", "C").time_limit(LIMIT))?;
         step(
             system,
@@ -252,21 +265,15 @@ fn cache(system: &dyn System, inventory: &Inventory) -> Attempted {
     let Some(folder) = inventory.folders.iter().find(|f| f.purpose == "inductor") else {
         return Attempted::skipped("no cache folder");
     };
-    let existed = system.is_dir(Path::new(&folder.path));
     let build_and_load = || -> Result<Attempted, Attempted> {
         if let Err(error) = system.create_dir_all(Path::new(&folder.path)) {
             let ran = format!("mkdir -p {}", folder.path);
-            return Err(Attempted {
-                ran,
-                printed: format!("{}: {error}", folder.path),
-                passed: false,
-                skipped: false,
-            });
+            return Err(Attempted::failed(ran, format!("{}: {error}", folder.path)));
         }
         let scratch = Scratch::new(system, Some(Path::new(&folder.path)))?;
         let source = scratch.write("library.cpp", LIBRARY)?;
         let output = scratch.file("library.so");
-        let build = cxx.command().args([source.as_str(), "-o", &output]);
+        let build = output_of(cxx.command().arg(source.as_str()), cxx, &output);
         step(system, &build.env("LC_ALL", "C").time_limit(LIMIT))?;
         let code = format!(
             "import ctypes, sys; r = ctypes.CDLL({output:?}).ferroductor_probe(); print('loaded', r); sys.exit(r != 42)"
@@ -278,12 +285,25 @@ fn cache(system: &dyn System, inventory: &Inventory) -> Attempted {
                 .time_limit(LIMIT),
         )
     };
-    let attempted = either(build_and_load());
-    if !existed {
-        // Only the empty folder this probe made.
-        let _ = system
-            .list(Path::new(&folder.path))
-            .is_ok_and(|l| l.is_empty() && system.remove_dir_all(Path::new(&folder.path)).is_ok());
+    leaving_no_folders(system, Path::new(&folder.path), || either(build_and_load()))
+}
+
+/// Removes the empty folders that a probe had to make, from the innermost outwards.
+fn leaving_no_folders(
+    system: &dyn System,
+    path: &Path,
+    probe: impl FnOnce() -> Attempted,
+) -> Attempted {
+    let missing: Vec<PathBuf> = path
+        .ancestors()
+        .take_while(|p| !system.exists(p))
+        .map(Path::to_path_buf)
+        .collect();
+    let attempted = probe();
+    for path in missing {
+        if system.list(&path).is_ok_and(|l| l.is_empty()) {
+            let _ = system.remove_dir_all(&path);
+        }
     }
     attempted
 }
@@ -292,12 +312,49 @@ fn inductor(system: &dyn System, inventory: &Inventory) -> Attempted {
     let Some(python) = inventory.python.as_ref().filter(|p| p.torch.is_some()) else {
         return Attempted::skipped("no torch");
     };
-    let code = Command::new(&python.executable)
+    // Inductor would wait for it as long as the user does.
+    if compiler_hangs(inventory) {
+        return Attempted::skipped("the compiler does not answer");
+    }
+    let cache = inventory.folders.iter().find(|f| f.purpose == "inductor");
+    let Some(cache) = cache.map(|f| Path::new(&f.path)) else {
+        return Attempted::skipped("no cache folder");
+    };
+    leaving_no_folders(system, cache, || {
+        either(compile_with_inductor(system, python, cache))
+    })
+}
+
+/// In folders of its own, so that nothing compiled before is found and nothing stays.
+fn compile_with_inductor(
+    system: &dyn System,
+    python: &Python,
+    cache: &Path,
+) -> Result<Attempted, Attempted> {
+    system.create_dir_all(cache).map_err(|e| {
+        let ran = format!("mkdir -p {}", cache.display());
+        Attempted::failed(ran, e.to_string())
+    })?;
+    let objects = Scratch::new(system, Some(cache))?;
+    let temporary = Scratch::new(system, None)?;
+    let command = Command::new(&python.executable)
         .args(["-c", INDUCTOR])
-        .env("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")
+        .env("TORCHINDUCTOR_CACHE_DIR", objects.path.to_string_lossy())
+        .env("TMPDIR", temporary.path.to_string_lossy())
+        .env("TEMP", temporary.path.to_string_lossy())
+        .env("TMP", temporary.path.to_string_lossy())
         .env("TORCHINDUCTOR_COMPILE_THREADS", "1")
         .without_env("TORCH_COMPILE_DISABLE")
         .without_env("TORCHDYNAMO_DISABLE")
+        .without_env("TORCHDYNAMO_SUPPRESS_ERRORS")
         .time_limit(Duration::from_secs(300));
-    either(step(system, &code))
+    step(system, &command)
+}
+
+fn compiler_hangs(inventory: &Inventory) -> bool {
+    let first = inventory
+        .cxx_search
+        .as_ref()
+        .and_then(|s| s.attempts.first());
+    first.is_some_and(|a| a.result == AttemptResult::TimedOut)
 }

@@ -19,6 +19,9 @@ pub fn render(report: &Report, catalog: &Catalog) -> String {
         let message = format!("{}: {}\n{}", result.text, result.ran, result.printed);
         text.push_str(&command("error", result.id, &message));
     }
+    for problem in &report.problems {
+        text.push_str(&command("error", &problem.id, &problem.text));
+    }
     match report.outcome {
         Outcome::Healthy => text.push_str(&command(
             "notice",

@@ -299,6 +299,7 @@ impl Page<'_> {
     }
 
     fn conclusion(&mut self, report: &Report) {
+        self.notes("ui-problems", &report.problems);
         self.notes("ui-not-toolchain", &report.not_toolchain);
         match report.outcome {
             Outcome::Healthy => {

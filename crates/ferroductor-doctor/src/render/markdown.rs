@@ -37,7 +37,7 @@ pub fn render(report: &Report, catalog: &Catalog) -> String {
             code(&result.ran)
         );
     }
-    for note in &report.not_toolchain {
+    for note in report.problems.iter().chain(&report.not_toolchain) {
         let _ = writeln!(text, "- {}", note.text);
     }
     let conclusion = match report.outcome {
