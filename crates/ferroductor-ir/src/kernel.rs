@@ -154,6 +154,9 @@ pub enum Stmt {
         index: ValueId,
         value: ValueId,
     },
+    /// Asks for the cache line of an element that will be read later, for the second-level cache.
+    /// The index may lie outside the buffer.
+    Prefetch { buf: Buf, index: IExpr },
     /// Where the scalar predicate holds, the call returns `code` (non-zero) at once.
     Fail { cond: ValueId, code: u32 },
     /// For readers of the printed forms.

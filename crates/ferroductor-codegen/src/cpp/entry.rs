@@ -314,7 +314,7 @@ impl Used {
                     self.block(then, uses);
                     self.block(otherwise, uses);
                 }
-                Stmt::Store { buf, index, .. } => {
+                Stmt::Store { buf, index, .. } | Stmt::Prefetch { buf, index } => {
                     self.buffers.insert(*buf);
                     note_sizes(index, &mut self.sizes);
                 }

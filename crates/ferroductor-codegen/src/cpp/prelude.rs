@@ -58,6 +58,15 @@ template <class V> INLINE V ramp(int64_t first, int64_t step) {
 }",
     ),
     (
+        "prefetch",
+        &[],
+        "// Asks for an element that will be read later. The index may lie outside the array.
+template <class T> INLINE void prefetch(const T *from, int64_t index) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(from) + index * sizeof(T);
+  __builtin_prefetch(reinterpret_cast<const void *>(at), 0, 2);
+}",
+    ),
+    (
         "load_strided",
         &["lanes"],
         "// Elements `stride` apart.

@@ -82,6 +82,7 @@ impl<'u> Writer<'u> {
             Stmt::Set { id, value } => self.set(*id, *value),
             Stmt::Store { buf, index, value } => self.store(*buf, index, *value),
             Stmt::Scatter { buf, index, value } => self.scatter(*buf, *index, *value),
+            Stmt::Prefetch { buf, index } => self.prefetch(*buf, index),
             Stmt::Fail { cond, code } => {
                 let cond = self.context.operand(*cond);
                 self.line(&format!("if ({}) return {code};", cond.text));
@@ -182,6 +183,14 @@ impl<'u> Writer<'u> {
         };
         self.print_pending(&|expr| expr.reads_memory);
         self.line(&line);
+    }
+
+    /// By way of an integer, since the address may lie outside the array.
+    fn prefetch(&mut self, buf: Buf, index: &IExpr) {
+        let pointer = self.context.pointer(buf).text;
+        let index = self.context.index(index);
+        let prefetch = self.context.prelude.template("prefetch");
+        self.line(&format!("{prefetch}({pointer}, {});", index.text));
     }
 
     fn scatter(&mut self, buf: Buf, index: ValueId, value: ValueId) {
@@ -311,6 +320,7 @@ fn count_block(block: &[Stmt], uses: &mut HashMap<ValueId, usize>) {
                 count(*index, uses);
                 count(*value, uses);
             }
+            Stmt::Prefetch { index, .. } => count_index(index, uses),
             Stmt::Fail { cond, .. } => count(*cond, uses),
             Stmt::Comment(_) => {}
         }

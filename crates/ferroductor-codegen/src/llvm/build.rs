@@ -13,7 +13,8 @@ use inkwell::intrinsics::Intrinsic;
 use inkwell::module::Module;
 use inkwell::types::{BasicType, BasicTypeEnum, VectorType};
 use inkwell::values::{
-    AnyValue, BasicMetadataValueEnum, BasicValueEnum, InstructionOpcode, IntValue, VectorValue,
+    AnyValue, BasicMetadataValueEnum, BasicValueEnum, CallSiteValue, InstructionOpcode, IntValue,
+    VectorValue,
 };
 use inkwell::{FloatPredicate, IntPredicate};
 
@@ -256,13 +257,32 @@ impl<'c, 'm> Build<'c, 'm> {
         overloads: &[BasicTypeEnum<'c>],
         args: &[BasicValueEnum<'c>],
     ) -> Built<'c> {
+        let call = self.call_intrinsic(name, overloads, args)?;
+        BasicValueEnum::try_from(call.as_any_value_enum())
+            .map_err(|()| CodegenError::Llvm(format!("{name} gives no value")))
+    }
+
+    /// Calls an intrinsic that gives no value.
+    pub fn effect(
+        &self,
+        name: &'static str,
+        overloads: &[BasicTypeEnum<'c>],
+        args: &[BasicValueEnum<'c>],
+    ) -> Result<(), CodegenError> {
+        self.call_intrinsic(name, overloads, args).map(|_| ())
+    }
+
+    fn call_intrinsic(
+        &self,
+        name: &'static str,
+        overloads: &[BasicTypeEnum<'c>],
+        args: &[BasicValueEnum<'c>],
+    ) -> Result<CallSiteValue<'c>, CodegenError> {
         let function = Intrinsic::find(name)
             .and_then(|i| i.get_declaration(self.module, overloads))
             .ok_or_else(|| CodegenError::Llvm(format!("no intrinsic {name}")))?;
         let args: Vec<BasicMetadataValueEnum<'c>> = args.iter().map(|a| (*a).into()).collect();
-        let call = self.builder.build_call(function, &args, "")?;
-        BasicValueEnum::try_from(call.as_any_value_enum())
-            .map_err(|()| CodegenError::Llvm(format!("{name} gives no value")))
+        Ok(self.builder.build_call(function, &args, "")?)
     }
 
     // Lanes.

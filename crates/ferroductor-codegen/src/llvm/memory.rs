@@ -230,6 +230,24 @@ pub(super) fn load<'c>(
     from_memory(b, loaded, Ty::new(place.dtype, lanes))
 }
 
+/// Asks for an element's line: to be read, kept in the second-level cache.
+pub(super) fn prefetch<'c>(
+    b: &Build<'c, '_>,
+    scope: &Scope<'c>,
+    places: &Places<'c>,
+    (buf, index): (Buf, &IExpr),
+) -> Result<(), CodegenError> {
+    let place = places.get(buf)?;
+    let at = address(b, scope, place, index)?;
+    let flag = |value| b.context.i32_type().const_int(value, false).into();
+    let (read, second_level, data) = (flag(0), flag(2), flag(1));
+    b.effect(
+        "llvm.prefetch",
+        &[at.get_type().into()],
+        &[at.into(), read, second_level, data],
+    )
+}
+
 /// `lanes` elements, `stride` apart.
 pub(super) fn load_strided<'c>(
     b: &Build<'c, '_>,

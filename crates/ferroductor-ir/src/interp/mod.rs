@@ -300,6 +300,10 @@ impl Machine<'_, '_, '_> {
                     return Ok(Flow::Failed(*code));
                 }
             }
+            // The index is still one that must be defined.
+            Stmt::Prefetch { index, .. } => {
+                self.index(index)?;
+            }
             Stmt::Comment(_) => {}
         }
         Ok(Flow::Next)

@@ -568,6 +568,7 @@ impl Generator {
                     left -= left / 2;
                 }
                 19 if self.rng.one_in(3) => self.check(block),
+                19 if self.rng.one_in(3) => self.prefetch(block),
                 _ => block.push(Stmt::Comment("a remark".into())),
             }
         }
@@ -592,6 +593,13 @@ impl Generator {
             let index = self.start(ty.lanes);
             block.push(Stmt::Store { buf, index, value });
         }
+    }
+
+    fn prefetch(&mut self, block: &mut Block) {
+        let scalar = self.scalar_type();
+        let buf = self.buffer(scalar, false);
+        let index = self.start(1);
+        block.push(Stmt::Prefetch { buf, index });
     }
 
     fn register(&mut self, block: &mut Block) {

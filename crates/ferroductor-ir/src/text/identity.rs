@@ -162,6 +162,10 @@ impl Renumber {
                 index: self.value(*index),
                 value: self.value(*value),
             },
+            Stmt::Prefetch { buf, index } => Stmt::Prefetch {
+                buf: *buf,
+                index: self.index(index),
+            },
             Stmt::Fail { cond, code } => Stmt::Fail {
                 cond: self.value(*cond),
                 code: *code,

@@ -419,6 +419,12 @@ impl Parser {
                     value: self.value()?,
                 })
             }
+            "prefetch" => {
+                let buf = self.buffer()?;
+                let index = self.index()?;
+                self.symbol("]")?;
+                Ok(Stmt::Prefetch { buf, index })
+            }
             "fail" => {
                 let code = self.small_int("the code of a failed check")?;
                 self.keyword("if")?;

@@ -377,6 +377,9 @@ impl Verifier<'_> {
             Stmt::Scatter { buf, index, value } => self
                 .scatter(*buf, *index, *value)
                 .map_err(self.at("scatter")),
+            Stmt::Prefetch { buf, index } => types::element(self.kernel, *buf)
+                .and_then(|_| types::check_index(index, self.kernel, &self.scope))
+                .map_err(self.at("prefetch")),
             Stmt::Fail { cond, code } => {
                 let check = if *code == 0 {
                     Err(VerifyErrorKind::ZeroFailCode)

@@ -10,6 +10,7 @@
 //! In bf16, where the CPU multiplies pairs, `k` advances two at a time and both packed operands keep
 //! pairs together: a *step* is one such advance.
 
+mod ahead;
 mod columns;
 mod rows;
 
@@ -281,7 +282,7 @@ impl Product<'_, '_> {
         let end = self.eval.emitter.index_value(&end);
         let first = self.eval.emitter.index_value(&first);
         let row = self.eval.open_for(first, end.clone(), mr);
-        self.multiply(pack, tile, &row, &rows, &depth)?;
+        self.multiply(pack, tile, &row, &rows, &depth, &n0)?;
         self.follow(tile, &row, &end, &n0, &columns)?;
         self.eval.close();
         Ok(Tiling {
@@ -319,6 +320,7 @@ impl Product<'_, '_> {
         row: &IExpr,
         rows: &IExpr,
         depth: &IExpr,
+        n0: &IExpr,
     ) -> Result<()> {
         let (mr, nr, lanes) = (self.mr, self.nr(), self.lanes as u32);
         let source = self.first_operand(row, rows, depth)?;
@@ -346,6 +348,7 @@ impl Product<'_, '_> {
             .map(|_| self.eval.emitter.register(zero))
             .collect();
         let at = self.eval.open_for(start, end, 1);
+        self.fetch_ahead(row, n0, &at)?;
         let mut columns = Vec::new();
         for v in 0..self.vectors {
             let column = &(&at * &IExpr::constant(nr)) + &IExpr::constant(v * self.lanes);
