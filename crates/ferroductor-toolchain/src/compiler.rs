@@ -33,6 +33,8 @@ pub struct Cxx {
     pub flags: Vec<String>,
     /// Flags for OpenMP, tried; empty when OpenMP does not work.
     pub openmp_flags: Vec<String>,
+    /// What the compiler printed when OpenMP did not work.
+    pub openmp_refusal: String,
 }
 
 impl Cxx {
@@ -99,7 +101,7 @@ const MSVC_NAMES: &[&str] = &["cl", "clang-cl"];
 const PROBE_SOURCE: &str = "#include <algorithm>\n#include <vector>\nextern \"C\" int ferroductor_probe(int n) {\n  std::vector<int> v(8, n);\n  return *std::max_element(v.begin(), v.end());\n}\n";
 const PROBE_SOURCE_C: &str =
     "#include <stdlib.h>\nint ferroductor_probe(int n) { return abs(n); }\n";
-const OPENMP_SOURCE: &str = "#include <omp.h>\nextern \"C\" int ferroductor_probe(int n) {\n  int s = 0;\n#pragma omp parallel for reduction(+ : s)\n  for (int i = 0; i < n; i++) s += omp_get_num_threads() > 0;\n  return s;\n}\n";
+const OPENMP_SOURCE: &str = "#include <omp.h>\nextern \"C\" int ferroductor_openmp_probe(int n) {\n  int s = 0;\n#pragma omp parallel for reduction(+ : s)\n  for (int i = 0; i < n; i++) s += omp_get_num_threads() > 0;\n  return s;\n}\n";
 
 /// Finds a C++ compiler that works, `CXX` first, and the flags it accepts.
 pub fn find_cxx(system: &dyn System) -> CxxSearch {
@@ -165,7 +167,7 @@ fn try_candidate(system: &dyn System, name: &str, cpp: bool) -> (Attempt, Option
         return (attempt, None);
     }
     if !version.succeeded() {
-        attempt.result = AttemptResult::NoVersion(clip(&text));
+        attempt.result = AttemptResult::NoVersion(clip(&version.report()));
         return (attempt, None);
     }
     let mut cxx = Cxx {
@@ -176,6 +178,7 @@ fn try_candidate(system: &dyn System, name: &str, cpp: bool) -> (Attempt, Option
         version_line: attempt.version_line.clone(),
         flags: Vec::new(),
         openmp_flags: Vec::new(),
+        openmp_refusal: String::new(),
     };
     match choose_flags(system, &mut cxx, cpp) {
         Ok(()) => {
@@ -246,7 +249,18 @@ fn base_flags(family: CompilerFamily, cpp: bool) -> Vec<Vec<&'static str>> {
         .collect()
 }
 
+/// Flags that make better code, where the compiler takes them.
+const OPTIONAL_FLAGS: &[&str] = &["-march=native", "-ffp-contract=off", "-fno-math-errno"];
+
 fn choose_flags(system: &dyn System, cxx: &mut Cxx, cpp: bool) -> Result<(), AttemptResult> {
+    if cpp {
+        match try_everything(system, cxx) {
+            Ok(()) => return Ok(()),
+            // Who did not answer once will not answer sooner the second time.
+            Err(run) if run.outcome == Outcome::TimedOut => return Err(AttemptResult::TimedOut),
+            Err(_) => {}
+        }
+    }
     let source = if cpp { PROBE_SOURCE } else { PROBE_SOURCE_C };
     let mut refusal = AttemptResult::CannotBuild(String::new());
     for flags in base_flags(cxx.family, cpp) {
@@ -256,40 +270,64 @@ fn choose_flags(system: &dyn System, cxx: &mut Cxx, cpp: bool) -> Result<(), Att
             add_optional_flags(system, cxx, cpp);
             return Ok(());
         }
-        refusal = match run.outcome {
-            Outcome::TimedOut => AttemptResult::TimedOut,
-            _ => AttemptResult::CannotBuild(clip(&run.combined())),
-        };
+        if run.outcome == Outcome::TimedOut {
+            return Err(AttemptResult::TimedOut);
+        }
+        refusal = AttemptResult::CannotBuild(clip(&run.report()));
     }
     Err(refusal)
 }
 
-fn add_optional_flags(system: &dyn System, cxx: &mut Cxx, cpp: bool) {
-    if cxx.family == CompilerFamily::Msvc || !cpp {
-        return;
+/// Tries the newest standard, all optional flags and OpenMP in one compilation:
+/// each costs a noticeable part of a second, and usually all of them work.
+fn try_everything(system: &dyn System, cxx: &mut Cxx) -> Result<(), Run> {
+    let base = base_flags(cxx.family, true).swap_remove(0);
+    let optional: &[&str] = match cxx.family {
+        CompilerFamily::Msvc => &[],
+        _ => OPTIONAL_FLAGS,
+    };
+    let openmp = openmp_flags(cxx.family);
+    let source = format!("{PROBE_SOURCE}{OPENMP_SOURCE}");
+    cxx.flags = owned(&base);
+    let extra: Vec<&str> = optional.iter().chain(openmp).copied().collect();
+    let run = build(system, cxx, &source, true, &extra);
+    if !run.succeeded() {
+        return Err(run);
     }
-    let optional = ["-march=native", "-ffp-contract=off", "-fno-math-errno"];
-    // All at once first: each compilation costs a noticeable part of a second.
-    if build(system, cxx, PROBE_SOURCE, cpp, &optional).succeeded() {
-        cxx.flags.extend(optional.iter().map(|f| (*f).to_owned()));
-        return add_openmp_flags(system, cxx);
-    }
-    for flag in optional {
-        if build(system, cxx, PROBE_SOURCE, cpp, &[flag]).succeeded() {
-            cxx.flags.push(flag.to_owned());
-        }
-    }
-    add_openmp_flags(system, cxx);
+    cxx.flags.extend(owned(optional));
+    cxx.openmp_flags = owned(openmp);
+    Ok(())
 }
 
-fn add_openmp_flags(system: &dyn System, cxx: &mut Cxx) {
-    let openmp: &[&str] = if cxx.family == CompilerFamily::AppleClang {
-        &["-Xclang", "-fopenmp", "-lomp"]
+fn owned(flags: &[&str]) -> Vec<String> {
+    flags.iter().map(|f| (*f).to_owned()).collect()
+}
+
+fn openmp_flags(family: CompilerFamily) -> &'static [&'static str] {
+    match family {
+        CompilerFamily::AppleClang => &["-Xclang", "-fopenmp", "-lomp"],
+        CompilerFamily::Msvc => &["/openmp"],
+        _ => &["-fopenmp"],
+    }
+}
+
+fn add_optional_flags(system: &dyn System, cxx: &mut Cxx, cpp: bool) {
+    if !cpp {
+        return;
+    }
+    if cxx.family != CompilerFamily::Msvc {
+        for flag in OPTIONAL_FLAGS {
+            if build(system, cxx, PROBE_SOURCE, cpp, &[flag]).succeeded() {
+                cxx.flags.push((*flag).to_owned());
+            }
+        }
+    }
+    let openmp = openmp_flags(cxx.family);
+    let run = build(system, cxx, OPENMP_SOURCE, true, openmp);
+    if run.succeeded() {
+        cxx.openmp_flags = owned(openmp);
     } else {
-        &["-fopenmp"]
-    };
-    if build(system, cxx, OPENMP_SOURCE, true, openmp).succeeded() {
-        cxx.openmp_flags = openmp.iter().map(|f| (*f).to_owned()).collect();
+        cxx.openmp_refusal = clip(&run.report());
     }
 }
 
@@ -308,7 +346,8 @@ fn build(system: &dyn System, cxx: &Cxx, source: &str, cpp: bool, extra: &[&str]
     let file = dir.join(if cpp { "probe.cpp" } else { "probe.c" });
     let run = match system.write(&file, source.as_bytes()) {
         Ok(()) => {
-            let library = dir.join("probe.so").to_string_lossy().into_owned();
+            let output = dir.join("probe.so");
+            let library = output.to_string_lossy().into_owned();
             let mut command = cxx
                 .command()
                 .arg(file.to_string_lossy())
@@ -318,12 +357,21 @@ fn build(system: &dyn System, cxx: &Cxx, source: &str, cpp: bool, extra: &[&str]
             } else {
                 command.arg("-o").arg(library)
             };
-            system.run(
+            let run = system.run(
                 &command
                     .env("LC_ALL", "C")
                     .cwd(dir.clone())
                     .time_limit(Duration::from_secs(30)),
-            )
+            );
+            // A broken wrapper may say that all is well.
+            if run.succeeded() && !system.exists(&output) {
+                let printed = clip(&run.combined());
+                failed(format!(
+                    "exit status 0, but no output was written\n{printed}"
+                ))
+            } else {
+                run
+            }
         }
         Err(error) => failed(format!("cannot write {}: {error}", file.display())),
     };
@@ -404,6 +452,32 @@ mod tests {
         let search =
             find_cxx(&gcc_machine().with_script("g++", "--version", ends(Outcome::TimedOut, "")));
         assert_eq!(search.attempts[0].result, AttemptResult::TimedOut);
+    }
+
+    #[test]
+    fn a_compiler_that_hangs_while_compiling_is_asked_once() {
+        let machine = gcc_machine().with_script("g++", "-shared", ends(Outcome::TimedOut, ""));
+        let search = find_cxx(&machine);
+        assert_eq!(search.attempts[0].result, AttemptResult::TimedOut);
+        let history = machine.history.lock().expect("no test panicked here");
+        assert_eq!(history.iter().filter(|l| l.contains("-shared")).count(), 1);
+    }
+
+    #[test]
+    fn a_crash_says_so() {
+        let crash = ends(Outcome::Signalled(11), "");
+        let search = find_cxx(&gcc_machine().with_script("g++", "-shared", crash));
+        assert!(
+            matches!(&search.attempts[0].result, AttemptResult::CannotBuild(t) if t.contains("Segmentation fault"))
+        );
+    }
+
+    #[test]
+    fn a_healthy_compiler_is_tried_with_everything_at_once() {
+        let machine = gcc_machine();
+        find_cxx(&machine);
+        let history = machine.history.lock().expect("no test panicked here");
+        assert_eq!(history.iter().filter(|l| l.contains("-shared")).count(), 1);
     }
 
     #[test]

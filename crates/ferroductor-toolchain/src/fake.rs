@@ -1,7 +1,8 @@
 //! A machine in memory, for tests of checks and of the compiler search.
 //!
 //! What must hold: it never touches the real machine, and a program that was
-//! not scripted fails as a program that is not installed.
+//! not scripted fails as a program that is not installed; a compiler that
+//! succeeds leaves its output.
 
 use crate::system::{Command, Outcome, Platform, Run, Space, Stat, System, User};
 use std::collections::BTreeMap;
@@ -142,6 +143,16 @@ impl FakeSystem {
             .map(|(_, _, run)| run.clone())
     }
 
+    /// A compiler that succeeds leaves the file it was asked for.
+    fn leave_output(&self, command: &Command) {
+        let named = command.args.windows(2).find(|w| w[0] == "-o");
+        let msvc = command.args.iter().find_map(|a| a.strip_prefix("/Fe"));
+        let output = named.map(|w| w[1].as_str()).or(msvc);
+        if let (Some(path), Ok(mut files)) = (output, self.files.lock()) {
+            files.insert(PathBuf::from(path), Vec::new());
+        }
+    }
+
     fn write_refused(&self, path: &Path) -> Option<io::ErrorKind> {
         let space = self.space(path).ok()?;
         if space.read_only {
@@ -173,6 +184,10 @@ impl System for FakeSystem {
 
     fn env(&self, name: &str) -> Option<String> {
         self.env.get(name).cloned()
+    }
+
+    fn env_names(&self) -> Vec<String> {
+        self.env.keys().cloned().collect()
     }
 
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
@@ -255,14 +270,18 @@ impl System for FakeSystem {
         if let Ok(mut history) = self.history.lock() {
             history.push(command.to_line());
         }
-        match self.scripted(command) {
+        let run = match self.scripted(command) {
             Some(run) => run,
             None if self.which(&command.program).is_some() => exits(0, "", ""),
             None => ends(
                 Outcome::NotStarted(io::ErrorKind::NotFound),
                 "No such file or directory",
             ),
+        };
+        if run.succeeded() {
+            self.leave_output(command);
         }
+        run
     }
 
     fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {

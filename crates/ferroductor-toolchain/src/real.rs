@@ -45,6 +45,13 @@ impl System for RealSystem {
         std::env::var_os(name).map(|v| v.to_string_lossy().into_owned())
     }
 
+    #[allow(clippy::disallowed_methods)]
+    fn env_names(&self) -> Vec<String> {
+        std::env::vars_os()
+            .map(|(name, _)| name.to_string_lossy().into_owned())
+            .collect()
+    }
+
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
         fs::File::open(path)?

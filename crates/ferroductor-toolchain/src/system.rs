@@ -169,6 +169,26 @@ impl Run {
             _ => format!("{}\n{}", self.stdout, self.stderr),
         }
     }
+
+    /// Both streams, and how it ended when that was not by an exit of its own.
+    pub fn report(&self) -> String {
+        let printed = self.combined();
+        let ending = match self.outcome {
+            Outcome::Exited(0) => return printed,
+            Outcome::Exited(code) if printed.trim().is_empty() => format!("exit status {code}"),
+            Outcome::Exited(_) => return printed,
+            Outcome::TimedOut => "no answer in time".to_owned(),
+            Outcome::Signalled(4) => "Illegal instruction".to_owned(),
+            Outcome::Signalled(9) => "killed (signal 9)".to_owned(),
+            Outcome::Signalled(11) => "Segmentation fault (signal 11)".to_owned(),
+            Outcome::Signalled(signal) => format!("ended by signal {signal}"),
+            Outcome::NotStarted(kind) => format!("not started: {kind}"),
+        };
+        match printed.trim_end() {
+            "" => ending,
+            text => format!("{text}\n{ending}"),
+        }
+    }
 }
 
 /// The machine. All checks and the compiler search go through it.
@@ -177,6 +197,8 @@ pub trait System: Sync {
     /// The instruction set, in the spelling of `uname -m`.
     fn arch(&self) -> String;
     fn env(&self, name: &str) -> Option<String>;
+    /// The names of all variables; values are asked for one by one.
+    fn env_names(&self) -> Vec<String>;
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
     fn stat(&self, path: &Path) -> io::Result<Stat>;
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
