@@ -411,6 +411,7 @@ impl Context {
                 .max_by_key(|(_, c)| **c)
                 .map(|(a, _)| (*a).to_owned()),
             python: self.python(),
+            python_exact: None,
             container: self.container,
             wsl: self.wsl,
             root: self.root.then_some(true),

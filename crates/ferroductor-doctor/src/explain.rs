@@ -115,6 +115,7 @@ fn merged_system(case: &Case, stated: Option<&SystemGuess>) -> SystemGuess {
         origin: stated.origin.or(read.origin),
         arch: stated.arch.clone().or(read.arch),
         python: stated.python.clone().or(read.python),
+        python_exact: stated.python_exact.clone(),
         container: stated.container || read.container,
         wsl: stated.wsl || read.wsl,
         root: stated.root.or(read.root),

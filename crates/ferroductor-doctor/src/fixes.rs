@@ -49,6 +49,12 @@ impl Planner<'_> {
         self.system.python.as_deref().unwrap_or("3")
     }
 
+    /// `3.13.2` where the interpreter itself was asked, else as much as is known.
+    pub fn exact_python(&self) -> &str {
+        let exact = self.system.python_exact.as_deref();
+        exact.unwrap_or_else(|| self.python())
+    }
+
     /// `python3.13`, or `python3` when the version is unknown.
     pub fn python_program(&self) -> String {
         if self.system.family == Some(Family::Windows) {

@@ -151,6 +151,9 @@ pub struct SystemGuess {
     pub origin: Option<Origin>,
     pub arch: Option<String>,
     pub python: Option<String>,
+    /// The whole version, where the interpreter itself was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub python_exact: Option<String>,
     pub container: bool,
     pub wsl: bool,
     pub root: Option<bool>,

@@ -289,7 +289,8 @@ fn try_everything(system: &dyn System, cxx: &mut Cxx) -> Result<(), Run> {
     let openmp = openmp_flags(cxx.family);
     let source = format!("{PROBE_SOURCE}{OPENMP_SOURCE}");
     cxx.flags = owned(&base);
-    let extra: Vec<&str> = optional.iter().chain(openmp).copied().collect();
+    let extra = optional.iter().chain(openmp).chain(complete(cxx.family));
+    let extra: Vec<&str> = extra.copied().collect();
     let run = build(system, cxx, &source, true, &extra);
     if !run.succeeded() {
         return Err(run);
@@ -311,6 +312,15 @@ fn openmp_flags(family: CompilerFamily) -> &'static [&'static str] {
     }
 }
 
+/// A shared object may leave symbols open; the OpenMP runtime's absence would
+/// then be noticed only where it is loaded.
+fn complete(family: CompilerFamily) -> &'static [&'static str] {
+    match family {
+        CompilerFamily::Gcc | CompilerFamily::Clang => &["-Wl,-z,defs"],
+        _ => &[],
+    }
+}
+
 fn add_optional_flags(system: &dyn System, cxx: &mut Cxx, cpp: bool) {
     if !cpp {
         return;
@@ -323,7 +333,8 @@ fn add_optional_flags(system: &dyn System, cxx: &mut Cxx, cpp: bool) {
         }
     }
     let openmp = openmp_flags(cxx.family);
-    let run = build(system, cxx, OPENMP_SOURCE, true, openmp);
+    let extra: Vec<&str> = openmp.iter().chain(complete(cxx.family)).copied().collect();
+    let run = build(system, cxx, OPENMP_SOURCE, true, &extra);
     if run.succeeded() {
         cxx.openmp_flags = owned(openmp);
     } else {

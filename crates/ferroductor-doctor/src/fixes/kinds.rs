@@ -56,7 +56,7 @@ fn python_headers(kind: Kind, plan: &mut Planner<'_>) {
                 "fix-pyenv",
                 "pyenv",
                 Recommended,
-                &[format!("pyenv install --force {}", plan.python())],
+                &[format!("pyenv install --force {}", plan.exact_python())],
             );
         }
         Some(Origin::Uv) => {
@@ -512,6 +512,11 @@ fn folders(kind: Kind, plan: &mut Planner<'_>) {
         "export TORCHINDUCTOR_CACHE_DIR=\"$HOME/.cache/torchinductor\" TRITON_CACHE_DIR=\"$HOME/.cache/triton\" TORCH_EXTENSIONS_DIR=\"$HOME/.cache/torch_extensions\"",
     ];
     match kind {
+        Kind::NoSpaceLeft if plan.subject == "/dev/shm" => {
+            plan.general("fix-shared-memory", Recommended, &["docker run --shm-size 1g …", "sudo mount -o remount,size=1G /dev/shm"]);
+            plan.check("verify-cache", &["df -h /dev/shm"]);
+            return;
+        }
         Kind::NoSpaceLeft => {
             plan.general("fix-free-space", Recommended, &["df -h /tmp \"$HOME\"", "du -sh /tmp/torchinductor_* ~/.triton ~/.cache/torch_extensions 2>/dev/null"]);
             plan.general("fix-move-cache-and-tmp", Recommended, &[MOVE[0], "export TMPDIR=\"$HOME/.cache/tmp\" && mkdir -p \"$TMPDIR\""]);

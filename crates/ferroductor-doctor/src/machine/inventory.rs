@@ -375,6 +375,7 @@ fn system_guess(
         origin: python.and_then(Python::origin),
         arch: Some(system.arch()),
         python: python.map(Python::minor_version),
+        python_exact: python.map(|p| p.version.clone()),
         container: limits::examine(system).container,
         wsl,
         root: Some(user.is_root),
