@@ -90,6 +90,14 @@ pub enum Source {
         b: Load,
         k: IExpr,
     },
+    Attention(Box<Attention>),
+    /// The logarithm of the sum of exponentials of each row of scores of `of`, an attention, whose
+    /// kernel makes it.
+    LogSumExp {
+        of: TensorId,
+    },
+    /// Elements that exist only inside the definition that reads them: no memory, no loops.
+    Inner,
     /// Running combination along dimension `dim`.
     Scan {
         combine: Combine,
@@ -108,6 +116,27 @@ pub enum Source {
     },
     /// Disjoint boxes that cover the tensor: part `p`, over its `extents`, stands at `offset`.
     Assemble(Vec<Part>),
+}
+
+/// `out[b…, m, c] = sum_n p(n) v(b…, n, c)`, where `p` is the softmax over `n` of the scores, and 0
+/// where every score of a row is negative infinity.
+///
+/// Variables are the dimensions of the tensor, then `d` and `n`.
+#[derive(Clone, Debug)]
+pub struct Attention {
+    /// Read at `(b…, m, d)`, `(b…, n, d)` and `(b…, n, c)`.
+    pub query: Load,
+    pub key: Load,
+    pub value: Load,
+    /// Extents of `d` and of `n`.
+    pub depth: IExpr,
+    pub keys: IExpr,
+    /// Stands for `sum_d query * key` in `score`: an `Inner` tensor over `(b…, m, n)`.
+    pub product: TensorId,
+    /// In the accumulation type.
+    pub score: E,
+    /// Scores of keys after the row's own number are negative infinity whatever `score` is.
+    pub causal: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -851,6 +851,20 @@ fn describe_tensors(graph: &Graph) -> String {
 fn describe_source(source: &Source) -> String {
     match source {
         Source::External => "external".into(),
+        Source::Inner => "inside a kernel".into(),
+        Source::LogSumExp { of } => format!("logarithms of the sums of t{}", of.0),
+        Source::Attention(a) => format!(
+            "attention over {} of t{}{:?}, t{}{:?}, t{}{:?}, score {}{}",
+            a.keys,
+            a.query.tensor.0,
+            a.query.index,
+            a.key.tensor.0,
+            a.key.index,
+            a.value.tensor.0,
+            a.value.index,
+            describe_expr(&a.score),
+            if a.causal { ", causal" } else { "" },
+        ),
         Source::Pointwise(e) => describe_expr(e),
         Source::Reduce {
             combine,

@@ -19,6 +19,8 @@ pub enum GroupKind {
     Rows,
     Columns,
     Contract,
+    /// Softmax attention, alone.
+    Attention,
     /// A scan or a scatter loop, alone.
     Serial,
 }
@@ -98,6 +100,7 @@ fn kind_of(graph: &Graph, nest: &Nest) -> GroupKind {
         Work::Store { .. } => GroupKind::Pointwise,
         Work::Contract { .. } => GroupKind::Contract,
         Work::Scan { .. } | Work::Scatter { .. } => GroupKind::Serial,
+        Work::Attention { .. } => GroupKind::Attention,
         Work::Reduce { .. } => {
             if reduces_columns(graph, nest) {
                 GroupKind::Columns
@@ -216,10 +219,13 @@ impl Fuser<'_> {
         if old.space.members.len() >= MAX_MEMBERS {
             return Err("the kernel is full".into());
         }
-        if old.kind == GroupKind::Serial
+        if matches!(old.kind, GroupKind::Serial | GroupKind::Attention)
             || matches!(
                 nest.work,
-                Work::Scan { .. } | Work::Scatter { .. } | Work::Contract { .. }
+                Work::Scan { .. }
+                    | Work::Scatter { .. }
+                    | Work::Contract { .. }
+                    | Work::Attention { .. }
             )
         {
             return Err("scans, scatters and contractions start a kernel of their own".into());
@@ -303,7 +309,7 @@ impl Fuser<'_> {
                 }
                 Ok(())
             }
-            GroupKind::Serial => Err("a serial kernel".into()),
+            GroupKind::Serial | GroupKind::Attention => Err("a kernel of its own".into()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Loop nests: one per realised tensor (or part of one), with all cheap definitions inlined.
 
-use crate::graph::{Combine, E, Expr, Graph, Load, Source, TensorId, visit};
+use crate::graph::{Attention, Combine, E, Expr, Graph, Load, Source, TensorId, visit};
 use ferroductor_ir::IExpr;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,6 +24,12 @@ pub enum Work {
     Contract {
         a: Load,
         b: Load,
+    },
+    /// `score` is a function of the tensor's dimensions but the last, and of the second reduction
+    /// variable. `log_sum` is made along with the result.
+    Attention {
+        attention: Box<Attention>,
+        log_sum: Option<TensorId>,
     },
     Scan {
         combine: Combine,
@@ -67,6 +73,14 @@ impl Nest {
             ],
             Work::Scatter { values, value, .. } => {
                 values.iter().cloned().chain([value.clone()]).collect()
+            }
+            Work::Attention { attention, .. } => {
+                let operands = [&attention.query, &attention.key, &attention.value];
+                let operands = operands.map(|l| Arc::new(Expr::Load(l.clone())));
+                operands
+                    .into_iter()
+                    .chain([attention.score.clone()])
+                    .collect()
             }
         }
     }
@@ -118,9 +132,23 @@ impl Nests {
                 for nest in nests_of(graph, id, &mut inliner) {
                     nests.push(nest);
                 }
+                if let Source::LogSumExp { of } = graph.tensor(id).source {
+                    nests.join_log_sum(id, of);
+                }
             }
         }
         nests
+    }
+
+    /// Lets the nest of an attention make the logarithms of its sums too.
+    fn join_log_sum(&mut self, tensor: TensorId, of: TensorId) {
+        let ids = self.of_tensor.get(&of).cloned().unwrap_or_default();
+        for id in &ids {
+            if let Work::Attention { log_sum, .. } = &mut self.list[id.0 as usize].work {
+                *log_sum = Some(tensor);
+            }
+        }
+        self.of_tensor.insert(tensor, ids);
     }
 }
 
@@ -138,7 +166,19 @@ fn nests_of(graph: &Graph, id: TensorId, inliner: &mut Inliner<'_>) -> Vec<Nest>
         work,
     };
     match &tensor.source {
-        Source::External => Vec::new(),
+        // The nest of an attention makes its logarithms too.
+        Source::External | Source::Inner | Source::LogSumExp { .. } => Vec::new(),
+        Source::Attention(attention) => {
+            let mut attention = attention.clone();
+            let reduced = [attention.depth.clone(), attention.keys.clone()];
+            let domain: Vec<IExpr> = tensor.sizes.iter().chain(&reduced).cloned().collect();
+            attention.score = inliner.inline(&attention.score, &domain);
+            let work = Work::Attention {
+                attention,
+                log_sum: None,
+            };
+            vec![nest(&tensor.sizes, &reduced, work)]
+        }
         Source::Pointwise(value) => {
             let value = inliner.inline(value, &tensor.sizes);
             let index = identity(rank);

@@ -37,7 +37,7 @@ pub fn realize(graph: &Graph, required: &HashSet<TensorId>) -> HashSet<TensorId>
             continue;
         }
         match &graph.tensor(id).source {
-            Source::External => {}
+            Source::External | Source::Inner => {}
             Source::Pointwise(value) => {
                 let w = measure(graph, value, &realized, &weight);
                 let default = Uses::default();
@@ -64,6 +64,9 @@ fn live(graph: &Graph, required: &HashSet<TensorId>) -> HashSet<TensorId> {
             for_each_load(graph, id, &mut |l| {
                 live.insert(l.tensor);
             });
+            if let Source::LogSumExp { of } = graph.tensor(id).source {
+                live.insert(of);
+            }
         }
     }
     live
@@ -72,7 +75,10 @@ fn live(graph: &Graph, required: &HashSet<TensorId>) -> HashSet<TensorId> {
 /// The expressions a definition is made of.
 fn expressions(source: &Source) -> Vec<&E> {
     match source {
-        Source::External | Source::Contract { .. } => Vec::new(),
+        Source::External | Source::Inner | Source::LogSumExp { .. } | Source::Contract { .. } => {
+            Vec::new()
+        }
+        Source::Attention(attention) => vec![&attention.score],
         Source::Pointwise(e) => vec![e],
         Source::Reduce { value, .. } | Source::Scan { value, .. } => vec![value],
         Source::Scatter {
@@ -87,9 +93,13 @@ fn expressions(source: &Source) -> Vec<&E> {
 
 fn for_each_load(graph: &Graph, id: TensorId, f: &mut dyn FnMut(&Load)) {
     let source = &graph.tensor(id).source;
-    if let Source::Contract { a, b, .. } = source {
-        f(a);
-        f(b);
+    match source {
+        Source::Contract { a, b, .. } => [a, b].into_iter().for_each(&mut *f),
+        Source::Attention(attention) => {
+            let operands = [&attention.query, &attention.key, &attention.value];
+            operands.into_iter().for_each(&mut *f);
+        }
+        _ => {}
     }
     for e in expressions(source) {
         visit(e, &mut |e| {
@@ -112,13 +122,20 @@ fn collect_uses(graph: &Graph, live: &HashSet<TensorId>) -> HashMap<TensorId, Us
         if let Source::Reduce { extents, .. } = &tensor.source {
             points = points.saturating_mul(graph.hint_numel(extents));
         }
+        if let Source::Attention(attention) = &tensor.source {
+            points = points.saturating_mul(graph.hint(&attention.keys));
+        }
         let contract = matches!(tensor.source, Source::Contract { .. });
+        let operands: Vec<TensorId> = match &tensor.source {
+            Source::Attention(a) => [&a.query, &a.key, &a.value].map(|l| l.tensor).to_vec(),
+            _ => Vec::new(),
+        };
         let mut elements: HashMap<TensorId, HashSet<Vec<ferroductor_ir::IExpr>>> = HashMap::new();
         for_each_load(graph, reader, &mut |l| {
             let u = uses.entry(l.tensor).or_default();
             u.readers.insert(reader);
             u.points = u.points.max(points);
-            u.by_contract |= contract;
+            u.by_contract |= contract || operands.contains(&l.tensor);
             u.at_loaded_index |= !l.values.is_empty();
             elements
                 .entry(l.tensor)

@@ -12,13 +12,18 @@ use ferroductor_ir::{Atom, DType, IExpr, Prim};
 /// Is there code for the definition?
 pub fn check_source(source: &Source) -> Lowered<()> {
     match source {
-        Source::External => Ok(()),
+        Source::External | Source::Inner | Source::LogSumExp { .. } => Ok(()),
         Source::Pointwise(value) => check_value(value),
         Source::Reduce { combine, value, .. } | Source::Scan { combine, value, .. } => {
             check_combine(*combine, value.dtype())?;
             check_value(value)
         }
         Source::Contract { a, b, .. } => [a, b].into_iter().try_for_each(check_load),
+        Source::Attention(attention) => {
+            let operands = [&attention.query, &attention.key, &attention.value];
+            operands.into_iter().try_for_each(check_load)?;
+            check_value(&attention.score)
+        }
         Source::Scatter {
             base,
             index,

@@ -5,6 +5,7 @@
 
 mod activation;
 mod args;
+mod attention;
 mod check;
 mod create;
 mod indexing;
@@ -102,6 +103,7 @@ fn rule(target: &str) -> Option<Rule> {
         .or_else(|| reduction::rule(name))
         .or_else(|| indexing::rule(name))
         .or_else(|| matmul::rule(name))
+        .or_else(|| attention::rule(name))
         .or_else(|| pooling::rule(name))
 }
 

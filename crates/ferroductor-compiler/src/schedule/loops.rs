@@ -460,7 +460,7 @@ impl<'a, 'b> Loops<'a, 'b> {
                     value,
                     accumulate,
                 } => self.emit_scatter(piece.tensor, offset, values, value, *accumulate)?,
-                Action::Contract { .. } => {
+                Action::Contract { .. } | Action::Attention(_) => {
                     return Err(CompileError::internal("schedule", "a product among loops"));
                 }
             }

@@ -1,5 +1,6 @@
 //! From fused groups to kernels in loop IR.
 
+mod attention;
 mod columns;
 mod contract;
 mod emitter;
@@ -8,10 +9,11 @@ mod loops;
 pub mod prepare;
 mod reduce;
 mod tiles;
+mod turn;
 
 use crate::error::CompileError;
 use crate::fuse::{Group, GroupKind, Nests};
-use crate::graph::{Graph, TensorId};
+use crate::graph::{Graph, Source, TensorId};
 use emitter::Emitter;
 use eval::Evaluator;
 use ferroductor_ir::kernel::*;
@@ -49,6 +51,7 @@ pub fn schedule(
     }
     let tiling: Tiling = match prepared.kind {
         GroupKind::Contract => contract::emit(graph, &prepared, &mut eval, external)?,
+        GroupKind::Attention => attention::emit(graph, &prepared, &mut eval, external)?,
         _ => Loops::new(graph, &prepared, &mut eval, external).emit()?,
     };
     let Evaluator {
@@ -110,7 +113,8 @@ fn parameters(
     };
     for piece in &prepared.pieces {
         for load in piece.loads() {
-            if !own.contains(&load.tensor) {
+            let inner = matches!(graph.tensor(load.tensor).source, Source::Inner);
+            if !inner && !own.contains(&load.tensor) {
                 add(load.tensor, Access::Read);
             }
         }
@@ -118,6 +122,12 @@ fn parameters(
     for piece in &prepared.pieces {
         if external(piece.tensor) || matches!(piece.action, Action::Scatter { .. }) {
             add(piece.tensor, Access::ReadWrite);
+        }
+        if let Action::Attention(attend) = &piece.action
+            && let Some((log_sum, _)) = &attend.log_sum
+            && external(*log_sum)
+        {
+            add(*log_sum, Access::ReadWrite);
         }
     }
     tensors
@@ -131,6 +141,7 @@ fn describe(graph: &Graph, prepared: &prepare::Prepared) -> (String, Vec<String>
         let tensor = graph.tensor(piece.tensor);
         let op = match &piece.action {
             Action::Contract { .. } => "matmul",
+            Action::Attention(_) => "attention",
             _ => tensor.op.as_str(),
         };
         if !words.contains(&op) && !op.is_empty() {

@@ -42,6 +42,30 @@ pub enum Action {
         b: Load,
         k: u32,
     },
+    Attention(Box<Attend>),
+}
+
+/// An attention over axes and flat offsets. An axis of extent one is `None`.
+#[derive(Clone, Debug)]
+pub struct Attend {
+    pub query: Load,
+    pub key: Load,
+    pub value: Load,
+    pub product: TensorId,
+    pub score: E,
+    pub causal: bool,
+    pub log_sum: Option<(TensorId, IExpr)>,
+    /// Axes of the rows, the keys, the depth and the result's columns.
+    pub m: Option<u32>,
+    pub n: Option<u32>,
+    pub d: Option<u32>,
+    pub c: Option<u32>,
+}
+
+impl Attend {
+    fn operands(&self) -> [&Load; 3] {
+        [&self.query, &self.key, &self.value]
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -68,12 +92,15 @@ pub struct Prepared {
 pub fn prepare(graph: &Graph, nests: &Nests, group: &Group) -> Prepared {
     let mut prepared = flatten_group(graph, nests, group);
     for _ in 0..6 {
-        if !split_one_division(&mut prepared) {
+        if prepared.kind == GroupKind::Attention || !split_one_division(&mut prepared) {
             break;
         }
     }
     recombine_all(&mut prepared);
-    if !matches!(prepared.kind, GroupKind::Contract | GroupKind::Serial) {
+    if !matches!(
+        prepared.kind,
+        GroupKind::Contract | GroupKind::Attention | GroupKind::Serial
+    ) {
         collapse(&mut prepared);
     }
     intern(&mut prepared);
@@ -197,6 +224,24 @@ fn flatten_group(graph: &Graph, nests: &Nests, group: &Group) -> Prepared {
                     b: load(b),
                     k: member.vars[member.parallel].as_var().unwrap_or(u32::MAX),
                 },
+                Work::Attention { attention, log_sum } => {
+                    let rank = nest.extents.len();
+                    let axis = |v: usize| member.vars[v].as_var();
+                    let rows = &member.vars[..rank - 1];
+                    Action::Attention(Box::new(Attend {
+                        query: load(&attention.query),
+                        key: load(&attention.key),
+                        value: load(&attention.value),
+                        product: attention.product,
+                        score: expr(&attention.score),
+                        causal: attention.causal,
+                        log_sum: log_sum.map(|t| (t, flat(graph, t, rows))),
+                        m: axis(rank - 2),
+                        n: axis(rank + 1),
+                        d: axis(rank),
+                        c: axis(rank - 1),
+                    }))
+                }
             };
             Piece {
                 tensor: nest.tensor,
@@ -267,6 +312,7 @@ impl Piece {
             | Action::Reduce { value, .. }
             | Action::Scan { value, .. } => vec![value],
             Action::Scatter { values, value, .. } => values.iter().chain([value]).collect(),
+            Action::Attention(attend) => vec![&attend.score],
             Action::Contract { .. } => Vec::new(),
         }
     }
@@ -275,6 +321,9 @@ impl Piece {
         let mut loads = Vec::new();
         if let Action::Contract { a, b, .. } = &self.action {
             loads.extend([a.clone(), b.clone()]);
+        }
+        if let Action::Attention(attend) = &self.action {
+            loads.extend(attend.operands().map(Load::clone));
         }
         for e in self.expressions() {
             visit(e, &mut |e| {
@@ -327,6 +376,15 @@ impl Piece {
                 load(a);
                 load(b);
             }
+            Action::Attention(attend) => {
+                load(&mut attend.query);
+                load(&mut attend.key);
+                load(&mut attend.value);
+                attend.score = rewrite_indices(&attend.score, f);
+                if let Some((_, offset)) = &mut attend.log_sum {
+                    *offset = f(offset);
+                }
+            }
         }
     }
 
@@ -340,6 +398,9 @@ impl Piece {
         if let Action::Contract { a, b, .. } = &self.action {
             f(&a.index[0], true);
             f(&b.index[0], true);
+        }
+        if let Action::Attention(attend) = &self.action {
+            attend.operands().iter().for_each(|l| f(&l.index[0], true));
         }
         for e in self.expressions() {
             visit(e, &mut |e| match &**e {
@@ -540,6 +601,7 @@ fn intern(prepared: &mut Prepared) {
                 *value = table.intern(value);
                 values.iter_mut().for_each(|v| *v = table.intern(v));
             }
+            Action::Attention(attend) => attend.score = table.intern(&attend.score),
             Action::Contract { .. } => {}
         }
     }

@@ -3,6 +3,7 @@
 //! What must hold: element `(k, j)` of the panel is column `n0 + j`, at
 //! `((k / pair) * nr + j) * pair + k % pair`; columns beyond the matrix repeat its last one.
 
+use super::super::turn::turn;
 use super::{Product, Result};
 use ferroductor_ir::kernel::*;
 use ferroductor_ir::{IExpr, Prim};
@@ -130,7 +131,7 @@ impl Product<'_, '_> {
                 self.set(&n, &position);
                 rows.push(self.operand(&load, (lanes * self.pair) as u32)?);
             }
-            self.transpose(&mut rows);
+            turn(&mut self.eval.emitter, &mut rows, self.pair as usize);
             for (c, row) in rows.into_iter().enumerate() {
                 let at = &step + &IExpr::constant(c as i64);
                 let index = self.panel_index(&at, &IExpr::constant(v * lanes));
@@ -142,33 +143,5 @@ impl Product<'_, '_> {
             return Ok(());
         }
         self.pack_singly(pack, n0, columns, (whole, steps.clone()))
-    }
-
-    /// Turns a square of vectors (of units of `pair` elements) by swapping ever smaller blocks.
-    fn transpose(&mut self, rows: &mut [ValueId]) {
-        let (size, pair) = (rows.len(), self.pair as usize);
-        let mut d = size / 2;
-        while d > 0 {
-            for i in (0..size).filter(|i| i & d == 0) {
-                let (a, b) = (rows[i], rows[i | d]);
-                let pick = |from: usize| -> Vec<u32> {
-                    let unit = |at: usize| {
-                        if at & d == 0 {
-                            at + from
-                        } else {
-                            size + at - (d - from)
-                        }
-                    };
-                    (0..size)
-                        .flat_map(|at| (0..pair).map(move |p| (at, p)))
-                        .map(|(at, p)| (unit(at) * pair + p) as u32)
-                        .collect()
-                };
-                let (low, high) = (pick(0), pick(d));
-                rows[i] = self.eval.emitter.push(Op::Shuffle { a, b, lanes: low });
-                rows[i | d] = self.eval.emitter.push(Op::Shuffle { a, b, lanes: high });
-            }
-            d /= 2;
-        }
     }
 }

@@ -1,0 +1,169 @@
+//! Softmax attention: the operator that `scaled_dot_product_attention` reaches us as.
+
+use super::args::{broadcast, variables};
+use super::{Args, Lowered, Lowerer, Meaning, Reason, Rule};
+use crate::graph::{self, Attention, E, Expr, Load, Source, View, prim};
+use ferroductor_ir::{DType, IExpr, Literal, Prim, fx};
+
+pub fn rule(name: &str) -> Option<Rule> {
+    Some(match name {
+        "aten._scaled_dot_product_flash_attention_for_cpu" => scaled_dot_product,
+        _ => return None,
+    })
+}
+
+/// The three operands `[batch, heads, rows or keys, width]`.
+struct Operands {
+    query: View,
+    key: View,
+    value: View,
+}
+
+fn scaled_dot_product(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
+    let operands = Operands {
+        query: cx.tensor(args.need(0, "query")?)?,
+        key: cx.tensor(args.need(1, "key")?)?,
+        value: cx.tensor(args.need(2, "value")?)?,
+    };
+    if args.float(3, "dropout_p", 0.0)? != 0.0 {
+        return Err(Reason::new("attention with dropout"));
+    }
+    let causal = args.bool(4, "is_causal", false)?;
+    let mask = match args.get(5, "attn_mask") {
+        Some(mask) => Some(cx.tensor(mask)?),
+        None => None,
+    };
+    let scale = match args.get(6, "scale") {
+        Some(_) => Some(args.float(6, "scale", 1.0)?),
+        None => None,
+    };
+    operands.check()?;
+    let (meta, log_meta) = (cx.result_at(0)?, cx.result_at(1)?);
+    let accumulate = meta.dtype.compute();
+    let keys = operands.key.sizes[2].clone();
+    let mut sizes = meta.sizes[..3].to_vec();
+    sizes.push(keys.clone());
+    let product = cx.intermediate(accumulate, sizes.clone(), Source::Inner);
+
+    let mut at = variables(3);
+    at.push(IExpr::var(5));
+    let extents = operands.domain(&meta);
+    let raw = product.load(&at, &extents);
+    let mut score = prim(Prim::Mul, &[&raw, &scaling(scale, &extents[4], accumulate)]);
+    if let Some(mask) = &mask {
+        check_mask(mask, &sizes)?;
+        let own = graph::convert(&broadcast(mask, &at, &extents), accumulate);
+        score = prim(Prim::Add, &[&score, &own]);
+    }
+    let attention = Attention {
+        query: operands.load(&operands.query, 2, 4, &extents)?,
+        key: operands.load(&operands.key, 5, 4, &extents)?,
+        value: operands.load(&operands.value, 5, 3, &extents)?,
+        depth: extents[4].clone(),
+        keys,
+        product: product.tensor,
+        score: if causal {
+            before_or_at_row(&score, accumulate)
+        } else {
+            score
+        },
+        causal,
+    };
+    let out = cx.define(&meta, Source::Attention(Box::new(attention)));
+    let log_sum = cx.define(&log_meta, Source::LogSumExp { of: out });
+    Ok(Meaning::Tuple(vec![
+        Meaning::Tensor(cx.module.graph.view(out)),
+        Meaning::Tensor(cx.module.graph.view(log_sum)),
+    ]))
+}
+
+impl Operands {
+    fn check(&self) -> Lowered<()> {
+        let views = [&self.query, &self.key, &self.value];
+        if views.iter().any(|v| v.sizes.len() != 4) {
+            return Err(Reason::new("attention over other than four dimensions"));
+        }
+        let dtype = self.query.dtype;
+        if !dtype.is_float() || views.iter().any(|v| v.dtype != dtype) {
+            return Err(Reason::new("attention over operands of different dtypes"));
+        }
+        let batch = &self.query.sizes[0];
+        if views.iter().any(|v| v.sizes[0] != *batch) {
+            return Err(Reason::new("attention over operands of different batches"));
+        }
+        if self.key.sizes[2] != self.value.sizes[2] || self.query.sizes[3] != self.key.sizes[3] {
+            return Err(Reason::new("attention over operands of different sizes"));
+        }
+        if self.query.sizes[2].is_one() {
+            return Err(Reason::new("attention of a single row"));
+        }
+        Ok(())
+    }
+
+    /// Extents of the variables: batch, head, row, column, then depth and key.
+    fn domain(&self, meta: &fx::TensorMeta) -> Vec<IExpr> {
+        let mut extents = meta.sizes.clone();
+        extents.push(self.query.sizes[3].clone());
+        extents.push(self.key.sizes[2].clone());
+        extents
+    }
+
+    /// Element `(row, column)` of an operand's matrix for the batch and head; a head of keys serves
+    /// as many heads of queries as there are more of these.
+    fn load(&self, view: &View, row: u32, column: u32, extents: &[IExpr]) -> Lowered<Load> {
+        let head = IExpr::var(1);
+        let (wanted, present) = (&self.query.sizes[1], &view.sizes[1]);
+        let head = if wanted == present {
+            head
+        } else {
+            if let (Some(w), Some(p)) = (wanted.as_const(), present.as_const())
+                && (p < 1 || w % p != 0)
+            {
+                return Err(Reason::new("attention over unequal numbers of heads"));
+            }
+            head.floor_div(&wanted.floor_div(present).larger(&IExpr::one()))
+        };
+        let at = [IExpr::var(0), head, IExpr::var(row), IExpr::var(column)];
+        match &*view.load(&at, extents) {
+            Expr::Load(load) => Ok(load.clone()),
+            _ => Err(Reason::new("an operand is not a tensor element")),
+        }
+    }
+}
+
+/// The factor of the scores: one over the root of the depth where none is given.
+fn scaling(scale: Option<f64>, depth: &IExpr, dtype: DType) -> E {
+    match (scale, depth.as_const()) {
+        (Some(scale), _) => graph::float(scale, dtype),
+        (None, Some(depth)) => graph::float(1.0 / (depth as f64).sqrt(), dtype),
+        (None, None) => {
+            let depth = graph::convert(&graph::index(depth.clone()), DType::F64);
+            let root = prim(Prim::Sqrt, &[&depth]);
+            let one = graph::float(1.0, DType::F64);
+            graph::convert(&prim(Prim::Div, &[&one, &root]), dtype)
+        }
+    }
+}
+
+/// The score where the key's number is at most the row's.
+fn before_or_at_row(score: &E, dtype: DType) -> E {
+    let (row, key) = (graph::index(IExpr::var(2)), graph::index(IExpr::var(5)));
+    let seen = prim(Prim::Le, &[&key, &row]);
+    let never = graph::constant(Literal::Float(f64::NEG_INFINITY), dtype);
+    prim(Prim::Select, &[&seen, score, &never])
+}
+
+fn check_mask(mask: &View, sizes: &[IExpr]) -> Lowered<()> {
+    let skip = sizes.len().saturating_sub(mask.sizes.len());
+    let fits = mask.sizes.len() <= sizes.len()
+        && mask
+            .sizes
+            .iter()
+            .zip(&sizes[skip..])
+            .all(|(own, whole)| own.is_one() || own == whole);
+    if fits && mask.dtype.is_float() {
+        Ok(())
+    } else {
+        Err(Reason::new("an attention mask of another shape or dtype"))
+    }
+}

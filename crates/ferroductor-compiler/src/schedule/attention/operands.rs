@@ -1,0 +1,225 @@
+//! Reading the operands: the query turned into scratch, keys and values where they are or, in a
+//! narrower type or another layout, copied block by block.
+
+use super::super::turn::turn;
+use super::{Attending, Result, Scratch};
+use crate::error::CompileError;
+use crate::graph::Load;
+use ferroductor_ir::IExpr;
+use ferroductor_ir::kernel::*;
+
+/// A matrix of keys or values: `n` by `width`.
+#[derive(Clone, Debug)]
+pub(super) struct Matrix {
+    pub(super) load: Load,
+    /// The axis along the width, and its extent.
+    axis: Option<u32>,
+    width: IExpr,
+    home: Home,
+}
+
+#[derive(Clone, Debug)]
+enum Home {
+    /// In its own memory, elements of a row this far apart.
+    Raw { stride: IExpr },
+    /// The present block is in scratch, rows this far apart.
+    Copied { buf: Buf, row: IExpr },
+}
+
+impl Attending<'_, '_> {
+    pub(super) fn buffer(&self, load: &Load) -> Result<Buf> {
+        self.eval
+            .buffers
+            .get(&load.tensor)
+            .copied()
+            .ok_or_else(|| CompileError::internal("schedule", "an operand has no buffer"))
+    }
+
+    /// The distance of elements along an axis, if it is the same everywhere.
+    fn stride(&mut self, load: &Load, axis: Option<u32>) -> Option<IExpr> {
+        let stride = match axis {
+            Some(axis) => load.index[0].coefficient(axis)?,
+            None => IExpr::one(),
+        };
+        let mut linear = true;
+        stride.visit(&mut |a| linear &= !matches!(a, ferroductor_ir::Atom::Var(_)));
+        linear.then(|| self.eval.sized(&stride))
+    }
+
+    /// Keys are read element by element, so any stride will do.
+    pub(super) fn key_matrix(&mut self) -> Matrix {
+        let attend = self.attend;
+        let stride = self.stride(&attend.key, attend.d);
+        let plain = self.graph.tensor(attend.key.tensor).dtype == self.dtype;
+        let home = match stride {
+            Some(stride) if plain => Home::Raw { stride },
+            _ => self.copied("keys", self.depth.clone()),
+        };
+        Matrix {
+            load: attend.key.clone(),
+            axis: attend.d,
+            width: self.depth.clone(),
+            home,
+        }
+    }
+
+    /// Values are read in vectors along their rows.
+    pub(super) fn value_matrix(&mut self) -> Matrix {
+        let attend = self.attend;
+        let stride = self.stride(&attend.value, attend.c);
+        let plain = self.graph.tensor(attend.value.tensor).dtype == self.dtype;
+        let whole = self.columns == self.padded_columns();
+        let home = match stride {
+            Some(stride) if plain && whole && stride.is_one() => Home::Raw { stride },
+            _ => self.copied("values", self.padded_columns()),
+        };
+        Matrix {
+            load: attend.value.clone(),
+            axis: attend.c,
+            width: self.columns.clone(),
+            home,
+        }
+    }
+
+    fn copied(&mut self, name: &str, row: IExpr) -> Home {
+        let keys = (self.block_keys() + self.shape.keys - 1) / self.shape.keys * self.shape.keys;
+        let elements = &row * &IExpr::constant(keys);
+        let buf = self.eval.emitter.local(self.dtype, elements, name);
+        Home::Copied { buf, row }
+    }
+
+    /// Copies `count` rows of the matrix from `first` on, if it is one that is copied.
+    pub(super) fn fill(&mut self, matrix: &Matrix, first: &IExpr, count: &IExpr) -> Result<()> {
+        let Home::Copied { buf, row } = &matrix.home else {
+            return Ok(());
+        };
+        let from = self.buffer(&matrix.load)?;
+        let adjacent = self
+            .stride(&matrix.load, matrix.axis)
+            .is_some_and(|s| s.is_one());
+        let lanes = if adjacent { self.lanes } else { 1 };
+        let whole = &matrix.width.floor_div(&IExpr::constant(lanes)) * &IExpr::constant(lanes);
+        let n = self.eval.open_for(IExpr::zero(), count.clone(), 1);
+        self.set_axis(self.attend.n, &(first + &n));
+        for (begin, end, step) in [
+            (IExpr::zero(), whole.clone(), lanes),
+            (whole.clone(), matrix.width.clone(), 1),
+        ] {
+            if begin == end {
+                continue;
+            }
+            let at = self.eval.open_for(begin, end, step);
+            self.set_axis(matrix.axis, &at);
+            let index = self.eval.place(&matrix.load.index[0]);
+            let value = self.eval.emitter.push(Op::Load {
+                buf: from,
+                index,
+                lanes: step as u32,
+            });
+            self.eval.emitter.store(*buf, &(&n * row) + &at, value);
+            self.eval.close();
+        }
+        self.eval.close();
+        Ok(())
+    }
+
+    /// Buffer and index of a row's first element, for row `first + n`, clamped into the matrix.
+    pub(super) fn row_start(
+        &mut self,
+        matrix: &Matrix,
+        first: &IExpr,
+        n: &IExpr,
+    ) -> Result<(Buf, IExpr)> {
+        match &matrix.home {
+            Home::Copied { buf, row } => Ok((*buf, n * row)),
+            Home::Raw { .. } => {
+                let buf = self.buffer(&matrix.load)?;
+                let position = self.eval.emitter.index_value(&(first + n));
+                self.set_axis(self.attend.n, &position);
+                self.set_axis(matrix.axis, &IExpr::zero());
+                let start = self.eval.place(&matrix.load.index[0]);
+                Ok((buf, self.eval.emitter.index_value(&start)))
+            }
+        }
+    }
+
+    /// How far apart elements of a row are.
+    pub(super) fn element_stride(&self, matrix: &Matrix) -> IExpr {
+        match &matrix.home {
+            Home::Raw { stride } => stride.clone(),
+            Home::Copied { .. } => IExpr::one(),
+        }
+    }
+
+    /// Is the block in scratch, where rows beyond its end may be read?
+    pub(super) fn is_copied(&self, matrix: &Matrix) -> bool {
+        matches!(matrix.home, Home::Copied { .. })
+    }
+
+    /// Turns the tile's rows of the query: for each step of the depth all rows side by side; rows
+    /// beyond the matrix repeat its last one.
+    pub(super) fn pack_query(&mut self, scratch: &Scratch, row: &IExpr) -> Result<()> {
+        let attend = self.attend;
+        let buf = self.buffer(&attend.query)?;
+        let lanes = self.lanes;
+        let adjacent = self
+            .stride(&attend.query, attend.d)
+            .is_some_and(|s| s.is_one());
+        let whole = match adjacent {
+            true => &self.depth.floor_div(&IExpr::constant(lanes)) * &IExpr::constant(lanes),
+            false => IExpr::zero(),
+        };
+        let tile_rows = IExpr::constant(self.tile_rows());
+        for v in 0..self.shape.row_vectors {
+            let base = IExpr::constant(v * lanes);
+            if !whole.is_zero() {
+                let step = self.eval.open_for(IExpr::zero(), whole.clone(), lanes);
+                let mut square = Vec::new();
+                for r in 0..lanes {
+                    let at = &base + &IExpr::constant(r);
+                    square.push(self.query_element(buf, row, &at, &step, lanes as u32));
+                }
+                turn(&mut self.eval.emitter, &mut square, 1);
+                for (c, turned) in square.into_iter().enumerate() {
+                    let at = &step + &IExpr::constant(c as i64);
+                    let index = &(&at * &tile_rows) + &base;
+                    self.eval.emitter.store(scratch.query, index, turned);
+                }
+                self.eval.close();
+            }
+            if whole == self.depth {
+                continue;
+            }
+            let step = self.eval.open_for(whole.clone(), self.depth.clone(), 1);
+            let r = self
+                .eval
+                .open_for(base.clone(), &base + &IExpr::constant(lanes), 1);
+            let value = self.query_element(buf, row, &r, &step, 1);
+            let index = &(&step * &tile_rows) + &r;
+            self.eval.emitter.store(scratch.query, index, value);
+            self.eval.close();
+            self.eval.close();
+        }
+        Ok(())
+    }
+
+    fn query_element(
+        &mut self,
+        buf: Buf,
+        row: &IExpr,
+        at: &IExpr,
+        step: &IExpr,
+        lanes: u32,
+    ) -> ValueId {
+        let position = match self.rows.as_const() {
+            Some(rows) if rows % self.tile_rows() == 0 => row + at,
+            _ => (row + at).smaller(&(&self.rows - &IExpr::one())),
+        };
+        let position = self.eval.emitter.index_value(&position);
+        self.set_axis(self.attend.m, &position);
+        self.set_axis(self.attend.d, step);
+        let index = self.eval.place(&self.attend.query.index[0]);
+        let value = self.eval.emitter.push(Op::Load { buf, index, lanes });
+        self.eval.emitter.convert(value, self.dtype)
+    }
+}
