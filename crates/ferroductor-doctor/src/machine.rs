@@ -9,6 +9,7 @@ pub mod folders;
 pub mod inventory;
 pub mod limits;
 pub mod overlay;
+pub mod problems;
 pub mod python;
 pub mod repair;
 pub mod secrets;
@@ -16,20 +17,20 @@ pub mod verify;
 
 use crate::case::Case;
 use crate::diagnosis::{
-    EvidenceLine, Facts, Finding, Mode, Note, Outcome, RepairResult, RepairState, Report, Role,
-    SCHEMA, Tool,
+    EvidenceLine, Facts, Finding, Mode, Outcome, RepairResult, RepairState, Report, Role, SCHEMA,
+    Tool,
 };
 use crate::explain::{self, Options};
 use crate::i18n::{Catalog, Language};
 use crate::kind::Kind;
 use crate::rules::{Confidence, Verdict};
 use checks::MachineFinding;
-use ferroductor_toolchain::system::quote;
 use ferroductor_toolchain::{RealSystem, System};
 use inventory::Inventory;
 use repair::{Action, Plan};
 use secrets::Secrets;
 use std::io::{self, BufRead, Write};
+use std::path::Path;
 
 /// What `doctor` is asked to do.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -151,7 +152,7 @@ pub fn examine(system: &dyn System, args: &DoctorArgs, catalog: &Catalog) -> Rep
     }
     let findings = describe(system, &inventory, found, catalog);
     let unexplained = verification.iter().any(|r| !r.passed && !r.skipped);
-    let problems = problems(&inventory, catalog);
+    let problems = problems::find(system, &inventory, catalog);
     let outcome = if !findings.is_empty() || unexplained || !problems.is_empty() {
         Outcome::Findings
     } else if inventory.python.is_none() {
@@ -186,38 +187,6 @@ pub fn examine(system: &dyn System, args: &DoctorArgs, catalog: &Catalog) -> Rep
     let secrets = Secrets::of(system);
     report.rewrite_texts(&|text| secrets.hide(text));
     report
-}
-
-/// What stands in the way and is not a toolchain's matter: an interpreter that does not run.
-fn problems(inventory: &Inventory, catalog: &Catalog) -> Vec<Note> {
-    let silent = inventory.python_error.as_ref();
-    let Some(broken) = silent.and_then(|s| s.broken.as_ref()) else {
-        return Vec::new();
-    };
-    let (id, text) = match &broken.environment {
-        Some(environment) => {
-            let command = format!("python3 -m venv --clear {}", quote(environment));
-            let arguments = [
-                ("environment", environment.as_str()),
-                ("reason", broken.reason.as_str()),
-                ("command", command.as_str()),
-            ];
-            let id = "machine-environment-gone";
-            (id, catalog.format(id, &arguments))
-        }
-        None => {
-            let arguments = [
-                ("path", broken.path.as_str()),
-                ("reason", broken.reason.as_str()),
-            ];
-            let id = "machine-interpreter-gone";
-            (id, catalog.format(id, &arguments))
-        }
-    };
-    vec![Note {
-        id: id.to_owned(),
-        text,
-    }]
 }
 
 /// What a probe printed is a log like any other.
@@ -287,12 +256,32 @@ fn describe(
             })
             .collect();
         finding.command = None;
+        use_a_folder_that_exists(system, finding);
     }
     // In the order of dependency, whatever the sureness: this is one machine, not a
     // puzzle. Within a stage the checks stand in that order.
     let position = |kind: Kind| evidence.iter().position(|(k, _)| *k == kind);
     findings.sort_by_key(|f| (f.role == Role::Consequence, f.id.stage(), position(f.id)));
     findings
+}
+
+/// Caches move to the home by usual advice; where there is none, to a folder that was tried.
+fn use_a_folder_that_exists(system: &dyn System, finding: &mut Finding) {
+    const USUAL: &str = "$HOME/.cache";
+    let fixes = || finding.fixes.iter().chain(&finding.without);
+    if !fixes().any(|f| f.commands.iter().any(|c| c.contains(USUAL))) {
+        return;
+    }
+    let home = system.env("HOME").filter(|h| !h.is_empty() && h != "/");
+    let works = home.is_some_and(|h| folders::is_writable(system, Path::new(&h)));
+    let Some(usable) = folders::find_usable(system).filter(|_| !works) else {
+        return;
+    };
+    for fix in finding.fixes.iter_mut().chain(&mut finding.without) {
+        for command in &mut fix.commands {
+            *command = command.replace(USUAL, &usable.to_string_lossy());
+        }
+    }
 }
 
 impl MachineFinding {

@@ -114,6 +114,22 @@ fn compiler(kind: Kind, plan: &mut Planner<'_>) {
         plan.check_inductor();
         return;
     }
+    // The usual name, not found: install it. Another name comes from a variable,
+    // and a path is a program that is there and does not work.
+    let usual = ["g++", "gcc", "cc", "c++", "clang", "clang++", "…", ""].contains(&plan.subject);
+    if plan.subject.starts_with('/') {
+        plan.general(
+            "fix-broken-compiler",
+            Recommended,
+            &["type -a g++ gcc", "export CXX=/usr/bin/g++ CC=/usr/bin/gcc"],
+        );
+    } else if !usual && plan.system.stated {
+        plan.general(
+            "fix-cxx-variable",
+            Recommended,
+            &["echo \"CXX=$CXX CC=$CC\"", "unset CXX CC"],
+        );
+    }
     plan.install(Need::CxxCompiler);
     if plan.system.family == Some(Family::MacOs)
         || !plan.system.stated && plan.system.family.is_none()
@@ -125,11 +141,13 @@ fn compiler(kind: Kind, plan: &mut Planner<'_>) {
             &["xcode-select --install".to_owned()],
         );
     }
-    plan.general(
-        "fix-cxx-variable",
-        Alternative,
-        &["echo \"CXX=$CXX CC=$CC\"", "unset CXX CC"],
-    );
+    if usual || !plan.system.stated {
+        plan.general(
+            "fix-cxx-variable",
+            Alternative,
+            &["echo \"CXX=$CXX CC=$CC\"", "unset CXX CC"],
+        );
+    }
     plan.check(
         "verify-compiler",
         &[if kind == Kind::NoCxxCompiler {

@@ -11,7 +11,7 @@ use crate::case::Case;
 use crate::facts;
 use crate::kind::Kind;
 use crate::rules::{self, Confidence};
-use ferroductor_toolchain::{AttemptResult, CxxSearch, Platform, System};
+use ferroductor_toolchain::{Attempt, AttemptResult, CxxSearch, Platform, System};
 use std::path::Path;
 
 /// What a check found.
@@ -44,7 +44,6 @@ const CHECKS: &[Check] = &[
     check_cc,
     check_openmp,
     check_headers,
-    check_foreign_headers,
     check_ninja,
     check_torch_python,
     check_triton,
@@ -155,17 +154,12 @@ fn shared_memory_problem(folder: &Folder) -> Option<MachineFinding> {
     Some(found)
 }
 
-/// With less memory than this a compiler beside a Python process with torch is killed.
-const LEAST_MEMORY: u64 = 1 << 30;
-
+/// Only what happened is a finding; a limit that is merely low is told apart (see `problems`).
 fn check_memory(_system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
-    let limits = &inventory.limits;
-    let small = limits.memory_bytes.filter(|m| *m < LEAST_MEMORY);
-    let evidence = match (small, limits.killed) {
-        (None, None) => return Vec::new(),
-        (Some(bytes), _) => format!("control group: memory limit {} MiB", bytes >> 20),
-        (None, Some(count)) => format!("control group: {count} processes were killed for memory"),
+    let Some(count) = inventory.limits.killed else {
+        return Vec::new();
     };
+    let evidence = format!("control group: {count} processes were killed for memory");
     let mut found = finding(Kind::CompilerKilledOom, "", evidence);
     found.confidence = Confidence::Medium;
     vec![found]
@@ -251,9 +245,13 @@ fn compiler_findings(
         if text.starts_with("no temporary folder") || text.starts_with("cannot write") {
             return Vec::new();
         }
+        let path = attempt
+            .path
+            .as_ref()
+            .map(|p| p.to_string_lossy().into_owned());
         evidence.push(format!(
             "{}: {}",
-            attempt.name,
+            path.as_deref().unwrap_or(&attempt.name),
             text.lines().next().unwrap_or_default()
         ));
         if explained.is_empty() {
@@ -268,11 +266,14 @@ fn compiler_findings(
     } else {
         kind
     };
-    let subject = search
-        .attempts
-        .first()
-        .map_or(usual, |a| a.name.as_str())
-        .to_owned();
+    // A program that is there and does not work is named by its place.
+    let subject = match search.attempts.first() {
+        Some(Attempt {
+            path: Some(path), ..
+        }) => path.to_string_lossy().into_owned(),
+        Some(attempt) => attempt.name.clone(),
+        None => usual.to_owned(),
+    };
     vec![MachineFinding {
         kind,
         confidence: Confidence::High,
@@ -375,37 +376,6 @@ fn headers_by_variable(system: &dyn System, python: &Python) -> bool {
             super::inventory::header_version(system, dir)
                 .is_some_and(|v| v == "?" || v.starts_with(&wanted))
         })
-}
-
-/// CPATH wins over the place an extension build names, so that headers of
-/// another Python there are used although the right ones are installed.
-fn check_foreign_headers(system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
-    let Some(python) = &inventory.python else {
-        return Vec::new();
-    };
-    let right = format!("{}.", python.minor_version());
-    for variable in ["CPATH", "CPLUS_INCLUDE_PATH", "C_INCLUDE_PATH"] {
-        let value = system.env(variable).unwrap_or_default();
-        for folder in value.split(':').filter(|d| !d.is_empty()) {
-            let version = super::inventory::header_version(system, folder);
-            let wrong = version.filter(|v| v != "?" && !v.starts_with(&right));
-            if let Some(version) = wrong {
-                let evidence = format!(
-                    "{variable}: {folder} holds the headers of Python {version}; this is {}",
-                    python.version
-                );
-                return vec![finding(Kind::PythonHCppExtension, "Python.h", evidence)];
-            }
-            if version_is_right(system, folder, &right) {
-                return Vec::new();
-            }
-        }
-    }
-    Vec::new()
-}
-
-fn version_is_right(system: &dyn System, folder: &str, right: &str) -> bool {
-    super::inventory::header_version(system, folder).is_some_and(|v| v.starts_with(right))
 }
 
 /// Only builds of C++ extensions need ninja: its absence is a finding where

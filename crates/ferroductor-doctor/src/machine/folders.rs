@@ -62,6 +62,7 @@ pub fn examine(system: &dyn System, user_name: &str) -> Vec<Folder> {
     };
     let root = if windows { "C:/" } else { "/" };
     let home = set(home_variable).unwrap_or_else(|| root.to_owned());
+    let home = home.trim_end_matches(['/', '\\']);
     let temporary = set(temporary_variable).unwrap_or_else(|| format!("{root}tmp"));
     let or = |name: &str, default: String| set(name).unwrap_or(default);
     let inductor = or(

@@ -292,25 +292,24 @@ impl Planner<'_> {
         ))]
     }
 
-    /// A variable that names what does not exist is unset, not installed around.
+    /// A name or a first program on PATH that does not work gives way to one that is there.
     fn compiler(&mut self, kind: Kind) -> Vec<Action> {
-        let variable = if kind == Kind::NoCxxCompiler {
-            "CXX"
-        } else {
-            "CC"
+        let (variable, usual) = match kind {
+            Kind::NoCxxCompiler => ("CXX", "g++"),
+            _ => ("CC", "gcc"),
         };
         let named = self.system.env(variable).filter(|v| !v.trim().is_empty());
-        if named.is_some() {
-            let usual = if kind == Kind::NoCxxCompiler {
-                "g++"
-            } else {
-                "gcc"
-            };
-            let other = ["/usr/bin", "/usr/local/bin"]
+        let first = named
+            .map(PathBuf::from)
+            .or_else(|| self.system.which(usual));
+        if let Some(first) = first {
+            let places = ["/usr/bin", "/usr/local/bin"];
+            let other = places
                 .iter()
-                .map(|dir| format!("{dir}/{usual}"))
-                .find(|path| self.system.which(path).is_some());
+                .map(|dir| Path::new(dir).join(usual))
+                .find(|p| *p != first && self.system.which(&p.to_string_lossy()).is_some());
             if let Some(path) = other {
+                let path = path.to_string_lossy().into_owned();
                 return vec![Action::SetVariable(variable.to_owned(), path)];
             }
         }

@@ -214,15 +214,8 @@ fn more_setups() -> Vec<(FakeSystem, Kind)> {
         (
             healthy()
                 .with_file("/proc/self/cgroup", "0::/\n")
-                .with_file("/sys/fs/cgroup/memory.max", "157286400\n"),
+                .with_file("/sys/fs/cgroup/memory.events", "oom_kill 3\n"),
             Kind::CompilerKilledOom,
-        ),
-        (
-            healthy()
-                .with_file("/old/Python.h", "")
-                .with_file("/old/patchlevel.h", "#define PY_VERSION \"3.9.1\"\n")
-                .with_env("CPATH", "/old"),
-            Kind::PythonHCppExtension,
         ),
         (
             healthy().with_file("/home/me/.cache/torch_extensions/py312/ext/ext.so", ""),
@@ -253,6 +246,25 @@ fn an_environment_without_its_interpreter_is_a_problem_of_its_own() {
     assert_eq!(report.problems[0].id, "machine-environment-gone");
     assert!(report.problems[0].text.contains("/usr/bin/python3.10"));
     assert_eq!(report.outcome, Outcome::Findings);
+}
+
+#[test]
+fn headers_of_another_python_and_a_low_limit_are_problems() {
+    let system = healthy()
+        .with_file("/old/Python.h", "")
+        .with_file("/old/patchlevel.h", "#define PY_VERSION \"3.9.1\"\n")
+        .with_env("CPATH", "/old")
+        .with_file("/proc/self/cgroup", "0::/\n")
+        .with_file("/sys/fs/cgroup/memory.max", "157286400\n");
+    let args = DoctorArgs {
+        quick: true,
+        ..DoctorArgs::default()
+    };
+    let report = examine(&system, &args, &Catalog::new(Language::English));
+    let ids: Vec<&str> = report.problems.iter().map(|p| p.id.as_str()).collect();
+    assert_eq!(ids, ["machine-foreign-headers", "machine-memory-limit"]);
+    assert!(report.problems[0].text.contains("3.9.1"));
+    assert!(report.problems[1].text.contains("150 MiB"));
 }
 
 #[test]

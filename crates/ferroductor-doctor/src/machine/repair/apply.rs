@@ -63,6 +63,9 @@ impl Application<'_> {
             self.say("ui-step-skipped", &line);
             return self.note(line, RepairState::Skipped, String::new());
         }
+        if keeps_variables && self.applied.variables.is_empty() {
+            return self.note(line, RepairState::Skipped, String::new());
+        }
         match self.carry_out(step) {
             Ok(()) => {
                 self.say("ui-applied", &line);
@@ -145,9 +148,6 @@ impl Application<'_> {
     /// Lines for other variables that the file holds already stay.
     fn write_variables(&self, path: &Path) -> Result<(), String> {
         let variables = &self.applied.variables;
-        if variables.is_empty() {
-            return Err("no variable was set".to_owned());
-        }
         let failed = |e: std::io::Error| format!("{}: {e}", path.display());
         if let Some(folder) = path.parent() {
             self.system.create_dir_all(folder).map_err(failed)?;
