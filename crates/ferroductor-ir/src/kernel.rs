@@ -10,9 +10,10 @@
 //! What must hold (checked by [`crate::verify`]):
 //! * a value is defined once, before its uses, in an enclosing block;
 //! * operands of a prim have equal lanes and, except for predicates and conversions, equal types;
-//! * `F16` and `BF16` values appear only as operand or result of `Convert`, `Load`, `Gather`,
-//!   `LoadStrided`, `Store`, `Scatter`, `Shuffle`, `Extract`, `Splat`, `Bitcast`, `DotBf16` and
-//!   registers;
+//! * `F16` and `BF16` values appear only as operand or result of `Convert`, `Bitcast`, `DotBf16`,
+//!   registers and what moves elements: loads, stores, `Gather`, `Scatter`, `Shuffle`, `Extract`
+//!   and `Splat`;
+//! * the mask of a masked load or store is a predicate of as many lanes as are moved;
 //! * every prim that is not basic has a [`Function`] for its type and lanes in `functions`;
 //! * stores go to writable buffers; indices are elements, not bytes.
 
@@ -148,6 +149,14 @@ pub enum Stmt {
         index: IExpr,
         value: ValueId,
     },
+    /// Like `Store`, but only the lanes where `mask` holds; the elements of the others are not
+    /// touched and need not exist.
+    StoreMasked {
+        buf: Buf,
+        index: IExpr,
+        value: ValueId,
+        mask: ValueId,
+    },
     /// Writes lane by lane, in lane order, to the elements named by an `i64` vector.
     Scatter {
         buf: Buf,
@@ -179,6 +188,13 @@ pub enum Op {
     Get { id: RegId },
     /// `lanes` consecutive elements. `bool` loads compare the byte with zero.
     Load { buf: Buf, index: IExpr, lanes: u32 },
+    /// Consecutive elements, one for each lane of `mask`. Where the mask does not hold, the element
+    /// is not read and need not exist; the lane is 0.
+    LoadMasked {
+        buf: Buf,
+        index: IExpr,
+        mask: ValueId,
+    },
     /// `lanes` elements, `stride` apart (may be zero or negative).
     LoadStrided {
         buf: Buf,

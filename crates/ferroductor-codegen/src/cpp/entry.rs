@@ -314,7 +314,9 @@ impl Used {
                     self.block(then, uses);
                     self.block(otherwise, uses);
                 }
-                Stmt::Store { buf, index, .. } | Stmt::Prefetch { buf, index } => {
+                Stmt::Store { buf, index, .. }
+                | Stmt::StoreMasked { buf, index, .. }
+                | Stmt::Prefetch { buf, index } => {
                     self.buffers.insert(*buf);
                     note_sizes(index, &mut self.sizes);
                 }
@@ -333,7 +335,7 @@ impl Used {
                 note_sizes(base, &mut self.sizes);
                 note_sizes(stride, &mut self.sizes);
             }
-            Op::Load { buf, index, .. } => {
+            Op::Load { buf, index, .. } | Op::LoadMasked { buf, index, .. } => {
                 self.buffers.insert(*buf);
                 note_sizes(index, &mut self.sizes);
             }

@@ -92,6 +92,10 @@ impl Masks {
                 Op::Prim { args, .. } => (args, own()),
                 Op::Convert { value, .. } => (std::slice::from_ref(value), own()),
                 Op::Shuffle { a, .. } => (std::slice::from_ref(a), own()),
+                // Half precision and predicates lie in memory as narrow as they are.
+                Op::LoadMasked { mask, .. } => {
+                    (std::slice::from_ref(mask), Some(ty.scalar.size() as u32))
+                }
                 _ => continue,
             };
             let Some(width) = width else { continue };

@@ -277,7 +277,9 @@ pub(super) fn value(id: ValueId, op: &Op, buffer: Option<&str>) -> String {
         Op::Index { .. } => "index",
         Op::Ramp { .. } => "at",
         Op::Get { .. } => "old",
-        Op::Load { .. } | Op::LoadStrided { .. } | Op::Gather { .. } => buffer.unwrap_or("loaded"),
+        Op::Load { .. } | Op::LoadMasked { .. } | Op::LoadStrided { .. } | Op::Gather { .. } => {
+            buffer.unwrap_or("loaded")
+        }
         Op::Prim {
             prim: Prim::Select, ..
         } => "chosen",

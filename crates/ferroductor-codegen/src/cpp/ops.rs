@@ -263,6 +263,10 @@ impl<'u> Context<'u> {
                 let loaded = self.templated("load", CType::in_memory(ty), &[&address]);
                 self.loaded(id, loaded.reading_memory())
             }
+            Op::LoadMasked { buf, index, mask } => {
+                let loaded = self.load_where(*buf, index, *mask, CType::in_memory(ty));
+                self.loaded(id, loaded.reading_memory())
+            }
             Op::LoadStrided {
                 buf,
                 index,
@@ -305,6 +309,25 @@ impl<'u> Context<'u> {
                 Expr::call(self.prelude.dot_bf16(ty.lanes), &[&acc, &a, &b])
             }
         }
+    }
+
+    fn load_where(&mut self, buf: Buf, index: &IExpr, mask: ValueId, ty: CType) -> Expr {
+        if !ty.is_vector() {
+            let mask = self.operand(mask);
+            let place = self.place(buf, index);
+            let none = Expr::primary(format!("{}(0)", ty.lane.scalar_name()));
+            return Expr::choice(&mask, &place, &none);
+        }
+        let address = self.address(buf, index);
+        let mask = self.mask_of_elements(mask, ty);
+        self.templated("load_where", ty, &[&address, &mask])
+    }
+
+    /// The mask that moves elements of this type: as wide as they are.
+    pub fn mask_of_elements(&mut self, mask: ValueId, elements: CType) -> Expr {
+        let lane = Lane::signed(elements.lane.size());
+        let expr = self.mask(mask, lane.size());
+        self.typed_mask(expr, elements.with(lane))
     }
 
     /// `helper<type>(operands)`.

@@ -67,6 +67,26 @@ template <class T> INLINE void prefetch(const T *from, int64_t index) {
 }",
     ),
     (
+        "load_where",
+        &["lanes"],
+        "// Only the elements where the mask holds are touched; the other lanes are 0.
+template <class V, class T, class M> INLINE V load_where(const T *at, M mask) {
+  V result;
+  for (int l = 0; l < lanes<V>; ++l) result[l] = mask[l] ? at[l] : T(0);
+  return result;
+}",
+    ),
+    (
+        "store_where",
+        &["lanes"],
+        "// Only the elements where the mask holds are touched.
+template <class T, class V, class M> INLINE void store_where(T *at, V value, M mask) {
+  for (int l = 0; l < lanes<V>; ++l) {
+    if (mask[l]) at[l] = value[l];
+  }
+}",
+    ),
+    (
         "load_strided",
         &["lanes"],
         "// Elements `stride` apart.

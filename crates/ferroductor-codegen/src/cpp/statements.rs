@@ -81,6 +81,12 @@ impl<'u> Writer<'u> {
             }
             Stmt::Set { id, value } => self.set(*id, *value),
             Stmt::Store { buf, index, value } => self.store(*buf, index, *value),
+            Stmt::StoreMasked {
+                buf,
+                index,
+                value,
+                mask,
+            } => self.store_where((*buf, index), *value, *mask),
             Stmt::Scatter { buf, index, value } => self.scatter(*buf, *index, *value),
             Stmt::Prefetch { buf, index } => self.prefetch(*buf, index),
             Stmt::Fail { cond, code } => {
@@ -114,9 +120,10 @@ impl<'u> Writer<'u> {
 
     fn name_of(&mut self, id: ValueId, op: &Op) -> String {
         let buffer = match op {
-            Op::Load { buf, .. } | Op::LoadStrided { buf, .. } | Op::Gather { buf, .. } => {
-                Some(self.context.pointer(*buf).text)
-            }
+            Op::Load { buf, .. }
+            | Op::LoadMasked { buf, .. }
+            | Op::LoadStrided { buf, .. }
+            | Op::Gather { buf, .. } => Some(self.context.pointer(*buf).text),
             _ => None,
         };
         self.names.claim(&names::value(id, op, buffer.as_deref()))
@@ -191,6 +198,23 @@ impl<'u> Writer<'u> {
         let index = self.context.index(index);
         let prefetch = self.context.prelude.template("prefetch");
         self.line(&format!("{prefetch}({pointer}, {});", index.text));
+    }
+
+    fn store_where(&mut self, (buf, index): (Buf, &IExpr), value: ValueId, mask: ValueId) {
+        let ty = self.context.types[value];
+        let value = self.context.as_stored(value);
+        let line = if ty.lanes > 1 {
+            let address = self.context.address(buf, index);
+            let mask = self.context.mask_of_elements(mask, CType::in_memory(ty));
+            let store = self.context.prelude.template("store_where");
+            format!("{store}({}, {}, {});", address.text, value.text, mask.text)
+        } else {
+            let mask = self.context.operand(mask);
+            let place = self.context.place(buf, index);
+            format!("if ({}) {} = {};", mask.text, place.text, value.text)
+        };
+        self.print_pending(&|expr| expr.reads_memory);
+        self.line(&line);
     }
 
     fn scatter(&mut self, buf: Buf, index: ValueId, value: ValueId) {
@@ -316,6 +340,13 @@ fn count_block(block: &[Stmt], uses: &mut HashMap<ValueId, usize>) {
                 count_index(index, uses);
                 count(*value, uses);
             }
+            Stmt::StoreMasked {
+                index, value, mask, ..
+            } => {
+                count_index(index, uses);
+                count(*value, uses);
+                count(*mask, uses);
+            }
             Stmt::Scatter { index, value, .. } => {
                 count(*index, uses);
                 count(*value, uses);
@@ -348,6 +379,10 @@ fn count_op(op: &Op, uses: &mut HashMap<ValueId, usize>) {
             count_index(stride, uses);
         }
         Op::Load { index, .. } => count_index(index, uses),
+        Op::LoadMasked { index, mask, .. } => {
+            count_index(index, uses);
+            count(*mask, uses);
+        }
         Op::LoadStrided { index, stride, .. } => {
             count_index(index, uses);
             count_index(stride, uses);

@@ -272,7 +272,8 @@ impl<'c, 'm> Build<'c, 'm> {
         self.call_intrinsic(name, overloads, args).map(|_| ())
     }
 
-    fn call_intrinsic(
+    /// The call of an intrinsic, whether it gives a value or not.
+    pub fn call_intrinsic(
         &self,
         name: &'static str,
         overloads: &[BasicTypeEnum<'c>],
@@ -311,6 +312,20 @@ impl<'c, 'm> Build<'c, 'm> {
             }),
             _ => Err(CodegenError::Llvm("splat to one lane".into())),
         }
+    }
+
+    /// A value as a vector, which has a lane where the value is a scalar.
+    pub fn as_vector(&self, value: BasicValueEnum<'c>) -> Built<'c> {
+        let ty = match value.get_type() {
+            BasicTypeEnum::IntType(ty) => ty.vec_type(1),
+            BasicTypeEnum::FloatType(ty) => ty.vec_type(1),
+            _ => return Ok(value),
+        };
+        let first = self.context.i32_type().const_zero();
+        let vector = self
+            .builder
+            .build_insert_element(ty.get_poison(), value, first, "")?;
+        Ok(vector.into())
     }
 
     /// One lane of a value; the lane exists.

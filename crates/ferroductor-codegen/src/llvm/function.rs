@@ -269,6 +269,16 @@ impl<'c, 'm> Emitter<'c, 'm> {
                 let value = self.value(*value)?;
                 memory::store(&self.b, &self.scope, &self.places, (*buf, index), value)
             }
+            Stmt::StoreMasked {
+                buf,
+                index,
+                value,
+                mask,
+            } => {
+                let (value, mask) = (self.value(*value)?, self.value(*mask)?);
+                let place = (*buf, index);
+                memory::store_masked(&self.b, &self.scope, &self.places, place, value, mask)
+            }
             Stmt::Scatter { buf, index, value } => {
                 let (index, value) = (self.value(*index)?, self.value(*value)?);
                 memory::scatter(&self.b, &self.places, *buf, index, value)

@@ -10,7 +10,8 @@ use inkwell::IntPredicate;
 use inkwell::context::Context;
 use inkwell::types::BasicTypeEnum;
 use inkwell::values::{
-    BasicValueEnum, InstructionOpcode as I, InstructionValue, IntValue, MetadataValue, PointerValue,
+    BasicValueEnum, InstructionOpcode as I, InstructionValue, IntValue, MetadataValue,
+    PointerValue, ValueKind,
 };
 
 use super::build::{Build, Value};
@@ -325,6 +326,62 @@ pub(super) fn store<'c>(
     let place = places.get(buf)?;
     let at = address(b, scope, place, index)?;
     write(b, places, place, at, to_memory(b, value)?)
+}
+
+/// Consecutive elements where the mask holds, 0 elsewhere.
+pub(super) fn load_masked<'c>(
+    b: &Build<'c, '_>,
+    scope: &Scope<'c>,
+    places: &Places<'c>,
+    (buf, index): (Buf, &IExpr),
+    mask: Value<'c>,
+) -> Result<Value<'c>, CodegenError> {
+    let place = places.get(buf)?;
+    let at: BasicValueEnum<'c> = address(b, scope, place, index)?.into();
+    let ty = mask.ty.with(place.dtype);
+    let zeros = b.as_vector(b.memory_type(ty)?.const_zero())?;
+    let lanes = b.as_vector(mask.llvm)?;
+    let vector = zeros.get_type();
+    let align = alignment(b, place.dtype);
+    let overloads = [vector, at.get_type()];
+    let call = b.call_intrinsic("llvm.masked.load", &overloads, &[at, align, lanes, zeros])?;
+    let ValueKind::Basic(loaded) = call.try_as_basic_value() else {
+        return Err(CodegenError::Llvm("a masked load gives no value".into()));
+    };
+    places.tag(place, as_instruction(loaded)?)?;
+    let loaded = match ty.lanes {
+        1 => b.extract(loaded, 0)?,
+        _ => loaded,
+    };
+    from_memory(b, loaded, ty)
+}
+
+/// Writes the lanes where the mask holds to consecutive elements.
+pub(super) fn store_masked<'c>(
+    b: &Build<'c, '_>,
+    scope: &Scope<'c>,
+    places: &Places<'c>,
+    (buf, index): (Buf, &IExpr),
+    value: Value<'c>,
+    mask: Value<'c>,
+) -> Result<(), CodegenError> {
+    let place = places.get(buf)?;
+    let at: BasicValueEnum<'c> = address(b, scope, place, index)?.into();
+    let stored = b.as_vector(to_memory(b, value)?)?;
+    let lanes = b.as_vector(mask.llvm)?;
+    let align = alignment(b, place.dtype);
+    let overloads = [stored.get_type(), at.get_type()];
+    let call = b.call_intrinsic("llvm.masked.store", &overloads, &[stored, at, align, lanes])?;
+    match call.try_as_basic_value() {
+        ValueKind::Instruction(access) => places.tag(place, access),
+        ValueKind::Basic(_) => Err(CodegenError::Llvm("a masked store gives a value".into())),
+    }
+}
+
+/// The alignment that the intrinsics are told: the element's.
+fn alignment<'c>(b: &Build<'c, '_>, dtype: DType) -> BasicValueEnum<'c> {
+    let bytes = b.context.i32_type().const_int(dtype.size() as u64, false);
+    bytes.into()
 }
 
 /// Writes lane by lane, in lane order, so that the last of equal indices stays.

@@ -41,6 +41,10 @@ impl<'c> Emitter<'c, '_> {
             Op::Load { buf, index, lanes } => {
                 memory::load(b, &self.scope, &self.places, (*buf, index), *lanes)
             }
+            Op::LoadMasked { buf, index, mask } => {
+                let mask = self.value(*mask)?;
+                memory::load_masked(b, &self.scope, &self.places, (*buf, index), mask)
+            }
             Op::LoadStrided {
                 buf,
                 index,

@@ -113,6 +113,10 @@ impl<'a> Emitter<'a> {
             Op::Ramp { base, stride, .. } => self.index_depth(base).max(self.index_depth(stride)),
             Op::Get { .. } => self.depth(),
             Op::Load { index, .. } => self.index_depth(index).max(self.load_floor),
+            Op::LoadMasked { index, mask, .. } => self
+                .index_depth(index)
+                .max(values(&[*mask]))
+                .max(self.load_floor),
             Op::LoadStrided { index, stride, .. } => self
                 .index_depth(index)
                 .max(self.index_depth(stride))
@@ -138,6 +142,7 @@ impl<'a> Emitter<'a> {
             Op::Load { buf, lanes, .. } | Op::LoadStrided { buf, lanes, .. } => {
                 Ty::new(self.buf_dtype(*buf), *lanes)
             }
+            Op::LoadMasked { buf, mask, .. } => self.ty(*mask).with(self.buf_dtype(*buf)),
             Op::Gather { buf, index } => Ty::new(self.buf_dtype(*buf), self.ty(*index).lanes),
             Op::Prim { prim, args } => {
                 let first = self.ty(args[0]);

@@ -289,6 +289,20 @@ impl Machine<'_, '_, '_> {
                     self.store(*buf, first.wrapping_add(lane as i64), bits)?;
                 }
             }
+            Stmt::StoreMasked {
+                buf,
+                index,
+                value,
+                mask,
+            } => {
+                let first = self.index(index)?;
+                let mask = self.lanes(*mask).to_vec();
+                for (lane, bits) in self.lanes(*value).to_vec().into_iter().enumerate() {
+                    if mask[lane] != 0 {
+                        self.store(*buf, first.wrapping_add(lane as i64), bits)?;
+                    }
+                }
+            }
             Stmt::Scatter { buf, index, value } => {
                 let at = self.lanes(*index).to_vec();
                 for (at, bits) in at.into_iter().zip(self.lanes(*value).to_vec()) {
@@ -350,6 +364,15 @@ impl Machine<'_, '_, '_> {
             Op::Load { buf, index, lanes } => {
                 let at = self.ramp(index, &IExpr::one(), *lanes)?;
                 self.load_each(*buf, at)?
+            }
+            Op::LoadMasked { buf, index, mask } => {
+                let first = self.index(index)?;
+                let mask = self.lanes(*mask).iter().enumerate();
+                mask.map(|(lane, holds)| match holds {
+                    0 => Ok(0),
+                    _ => self.load_one(*buf, first.wrapping_add(lane as i64)),
+                })
+                .collect::<Result<_, _>>()?
             }
             Op::LoadStrided {
                 buf,
@@ -427,20 +450,22 @@ impl Machine<'_, '_, '_> {
         buf: Buf,
         elements: impl Iterator<Item = i64>,
     ) -> Result<Vec<u64>, InterpError> {
-        let (bytes, dtype) = self.bytes(buf);
         elements
-            .map(|element| {
-                let range = element_range(buf, element, dtype, bytes.len())?;
-                let mut word = [0u8; 8];
-                word[..dtype.size()].copy_from_slice(&bytes[range]);
-                let bits = u64::from_le_bytes(word);
-                Ok(if dtype == DType::Bool {
-                    u64::from(bits != 0)
-                } else {
-                    bits
-                })
-            })
+            .map(|element| self.load_one(buf, element))
             .collect()
+    }
+
+    fn load_one(&self, buf: Buf, element: i64) -> Result<u64, InterpError> {
+        let (bytes, dtype) = self.bytes(buf);
+        let range = element_range(buf, element, dtype, bytes.len())?;
+        let mut word = [0u8; 8];
+        word[..dtype.size()].copy_from_slice(&bytes[range]);
+        let bits = u64::from_le_bytes(word);
+        Ok(if dtype == DType::Bool {
+            u64::from(bits != 0)
+        } else {
+            bits
+        })
     }
 
     fn store(&mut self, buf: Buf, element: i64, bits: u64) -> Result<(), InterpError> {

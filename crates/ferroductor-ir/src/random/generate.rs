@@ -248,7 +248,7 @@ impl Generator {
     fn load(&mut self, block: &mut Block, ty: Ty) -> Op {
         let buf = self.buffer(ty.scalar, false);
         let lanes = ty.lanes;
-        match self.rng.below(4) {
+        match self.rng.below(5) {
             0 => {
                 let stride = self.rng.between(-3, 4);
                 let reach = stride * i64::from(lanes - 1);
@@ -271,6 +271,10 @@ impl Generator {
                 buf,
                 index: self.masked_index(block, lanes),
             },
+            2 => {
+                let (index, mask) = self.masked_start(block, lanes);
+                Op::LoadMasked { buf, index, mask }
+            }
             _ => Op::Load {
                 buf,
                 index: self.start(lanes),
@@ -283,6 +287,37 @@ impl Generator {
     fn start(&mut self, lanes: u32) -> IExpr {
         self.visible
             .within(&mut self.rng, ELEMENTS - i64::from(lanes))
+    }
+
+    /// The first of consecutive elements and a mask: of lanes that all lie inside, or the lanes that
+    /// do where some may not.
+    fn masked_start(&mut self, block: &mut Block, lanes: u32) -> (IExpr, ValueId) {
+        let mask_ty = Ty::new(DType::Bool, lanes);
+        if self.rng.one_in(2) {
+            return (self.start(lanes), self.value(block, mask_ty));
+        }
+        let edge = *self.rng.pick(&[0, ELEMENTS]);
+        let shift = IExpr::constant(edge - i64::from(lanes) / 2);
+        let index = &self.visible.any(&mut self.rng, 1) + &shift;
+        let ty = Ty::new(DType::I64, lanes);
+        let ramp = Op::Ramp {
+            base: index.clone(),
+            stride: IExpr::one(),
+            lanes,
+        };
+        let at = self.define(block, ty, ramp);
+        let inside = [(Prim::Ge, 0), (Prim::Lt, ELEMENTS)].map(|(prim, limit)| {
+            let value = Literal::Int(limit);
+            let limit = self.define(block, ty, Op::Const { value, ty });
+            self.define(block, mask_ty, op_prim(prim, &[at, limit]))
+        });
+        let mask = self.define(block, mask_ty, op_prim(Prim::And, &inside));
+        if self.rng.one_in(2) {
+            return (index, mask);
+        }
+        let other = self.value(block, mask_ty);
+        let both = self.define(block, mask_ty, op_prim(Prim::And, &[mask, other]));
+        (index, both)
     }
 
     /// A vector of indices: any numbers, kept inside by a mask, or a ramp.
@@ -586,13 +621,27 @@ impl Generator {
         let at = first + self.rng.below(self.values.len() - first);
         let (value, ty) = self.values[at];
         let buf = self.buffer(ty.scalar, true);
-        if self.rng.one_in(4) {
-            let index = self.masked_index(block, ty.lanes);
-            block.push(Stmt::Scatter { buf, index, value });
-        } else {
-            let index = self.start(ty.lanes);
-            block.push(Stmt::Store { buf, index, value });
-        }
+        let lanes = ty.lanes;
+        let store = match self.rng.below(5) {
+            0 => {
+                let index = self.masked_index(block, lanes);
+                Stmt::Scatter { buf, index, value }
+            }
+            1 => {
+                let (index, mask) = self.masked_start(block, lanes);
+                Stmt::StoreMasked {
+                    buf,
+                    index,
+                    value,
+                    mask,
+                }
+            }
+            _ => {
+                let index = self.start(lanes);
+                Stmt::Store { buf, index, value }
+            }
+        };
+        block.push(store);
     }
 
     fn prefetch(&mut self, block: &mut Block) {

@@ -157,6 +157,17 @@ impl Renumber {
                 index: self.index(index),
                 value: self.value(*value),
             },
+            Stmt::StoreMasked {
+                buf,
+                index,
+                value,
+                mask,
+            } => Stmt::StoreMasked {
+                buf: *buf,
+                index: self.index(index),
+                value: self.value(*value),
+                mask: self.value(*mask),
+            },
             Stmt::Scatter { buf, index, value } => Stmt::Scatter {
                 buf: *buf,
                 index: self.value(*index),
@@ -196,6 +207,11 @@ impl Renumber {
                 buf: *buf,
                 index: self.index(index),
                 lanes: *lanes,
+            },
+            Op::LoadMasked { buf, index, mask } => Op::LoadMasked {
+                buf: *buf,
+                index: self.index(index),
+                mask: self.value(*mask),
             },
             Op::LoadStrided {
                 buf,

@@ -402,10 +402,15 @@ impl Parser {
                 let index = self.index()?;
                 self.symbol("]")?;
                 self.symbol("=")?;
-                Ok(Stmt::Store {
+                let value = self.value()?;
+                if !self.accept_word("where") {
+                    return Ok(Stmt::Store { buf, index, value });
+                }
+                Ok(Stmt::StoreMasked {
                     buf,
                     index,
-                    value: self.value()?,
+                    value,
+                    mask: self.value()?,
                 })
             }
             "scatter" => {
@@ -556,7 +561,13 @@ impl Parser {
         }
     }
 
+    /// The lanes of a masked load are those of its mask; the others say how many.
     fn load(&mut self) -> Parse<Op> {
+        let is_masked =
+            matches!(self.peek(), Token::Word(word) if strip_number(word, 'x').is_none());
+        if is_masked {
+            return self.masked_load();
+        }
         let lanes = self.lanes()?;
         let buf = self.buffer()?;
         let index = self.index()?;
@@ -574,6 +585,18 @@ impl Parser {
                 lanes,
             },
             None => Op::Load { buf, index, lanes },
+        })
+    }
+
+    fn masked_load(&mut self) -> Parse<Op> {
+        let buf = self.buffer()?;
+        let index = self.index()?;
+        self.symbol("]")?;
+        self.keyword("where")?;
+        Ok(Op::LoadMasked {
+            buf,
+            index,
+            mask: self.value()?,
         })
     }
 

@@ -143,6 +143,20 @@ impl Printer {
             Stmt::Store { buf, index, value } => {
                 line!(self, "store {}[{index}] = %{}", buffer_name(*buf), value.0);
             }
+            Stmt::StoreMasked {
+                buf,
+                index,
+                value,
+                mask,
+            } => {
+                line!(
+                    self,
+                    "store {}[{index}] = %{} where %{}",
+                    buffer_name(*buf),
+                    value.0,
+                    mask.0
+                );
+            }
             Stmt::Scatter { buf, index, value } => {
                 line!(
                     self,
@@ -176,6 +190,9 @@ fn op_text(op: &Op) -> String {
         Op::Get { id } => format!("get r{}", id.0),
         Op::Load { buf, index, lanes } => {
             format!("load x{lanes} {}[{index}]", buffer_name(*buf))
+        }
+        Op::LoadMasked { buf, index, mask } => {
+            format!("load {}[{index}] where %{}", buffer_name(*buf), mask.0)
         }
         Op::LoadStrided {
             buf,

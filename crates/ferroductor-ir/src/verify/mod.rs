@@ -374,6 +374,15 @@ impl Verifier<'_> {
             Stmt::Store { buf, index, value } => {
                 self.store(*buf, index, *value).map_err(self.at("store"))
             }
+            Stmt::StoreMasked {
+                buf,
+                index,
+                value,
+                mask,
+            } => self
+                .store(*buf, index, *value)
+                .and_then(|()| self.store_mask(*value, *mask))
+                .map_err(self.at("store")),
             Stmt::Scatter { buf, index, value } => self
                 .scatter(*buf, *index, *value)
                 .map_err(self.at("scatter")),
@@ -422,6 +431,11 @@ impl Verifier<'_> {
         let element = self.writable(buf)?;
         types::check_index(index, self.kernel, &self.scope)?;
         self.scope.expect(value, ty.with(element), "stored value")
+    }
+
+    fn store_mask(&self, value: ValueId, mask: ValueId) -> Check {
+        let ty = self.scope.value(value)?;
+        self.scope.expect(mask, ty.with(Scalar::Bool), "mask")
     }
 
     fn scatter(&self, buf: Buf, index: ValueId, value: ValueId) -> Check {

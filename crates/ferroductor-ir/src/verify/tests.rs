@@ -220,6 +220,53 @@ fn stores_go_to_writable_buffers_of_the_value_type() {
 }
 
 #[test]
+fn masks_are_predicates_of_as_many_lanes_as_are_moved() {
+    let with = |mask: &str, rest: &str| format!("%0 = load x8 p0[0] %1 = const {mask} 1 {rest}");
+    let load = "%2 = load p0[i0*8] where %1";
+    let store = "store p1[i0*8] = %0 where %1";
+    for rest in [load, store] {
+        assert_eq!(kernel(&kernel_with(&with("boolx8", rest))), Ok(()));
+        assert!(matches!(refusal(&with("f32x8", rest)), Mismatch { .. }));
+        let undefined = rest.replace("%1", "%9");
+        assert_eq!(
+            refusal(&with("boolx8", &undefined)),
+            UndefinedValue(ValueId(9))
+        );
+        let index = rest.replace("i0*8", "i5");
+        assert_eq!(refusal(&with("boolx8", &index)), UndefinedVariable(5));
+    }
+    let types = types(&kernel_with(&with("boolx8", load))).unwrap();
+    assert_eq!(types[ValueId(2)].to_string(), "f32x8");
+    assert!(matches!(
+        refusal(&with("boolx4", store)),
+        Mismatch { what: "mask", .. }
+    ));
+    assert_eq!(
+        refusal(&with("boolx8", "store p0[0] = %0 where %1")),
+        StoreToReadOnly(Buf::Param(0))
+    );
+    assert!(matches!(
+        refusal(&with("boolx8", "store p2[0] = %0 where %1")),
+        Mismatch {
+            what: "stored value",
+            ..
+        }
+    ));
+    assert_eq!(
+        refusal(&with("boolx8", "%2 = load l7[0] where %1")),
+        UnknownBuffer(Buf::Local(7))
+    );
+    let mut k = kernel_with("");
+    let masked = Op::LoadMasked {
+        buf: Buf::Param(0),
+        index: IExpr::zero(),
+        mask: ValueId(0),
+    };
+    k.functions[0].body.push((ValueId(9), masked));
+    assert_eq!(kernel(&k).unwrap_err().kind, NotInFunction("a load"));
+}
+
+#[test]
 fn lanes_are_powers_of_two_and_in_range() {
     assert_eq!(refusal("%0 = load x3 p0[0]"), Lanes(3));
     assert_eq!(refusal("%0 = load x2048 p0[0]"), Lanes(2048));

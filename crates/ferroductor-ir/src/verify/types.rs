@@ -216,6 +216,12 @@ pub(super) fn op(op: &Op, kernel: &Kernel, scope: &Scope) -> Check<Ty> {
             check_index(index, kernel, scope)?;
             Ok(Ty::new(element(kernel, *buf)?, *lanes))
         }
+        Op::LoadMasked { buf, index, mask } => {
+            check_index(index, kernel, scope)?;
+            let ty = scope.value(*mask)?;
+            scope.expect(*mask, ty.with(Scalar::Bool), "mask")?;
+            Ok(ty.with(element(kernel, *buf)?))
+        }
         Op::LoadStrided {
             buf,
             index,
@@ -274,7 +280,7 @@ pub(super) fn function_op(op: &Op, scope: &Scope) -> Check<Ty> {
             Err(VerifyErrorKind::NotInFunction("an index expression"))
         }
         Op::Get { .. } => Err(VerifyErrorKind::NotInFunction("a register")),
-        Op::Load { .. } | Op::LoadStrided { .. } | Op::Gather { .. } => {
+        Op::Load { .. } | Op::LoadMasked { .. } | Op::LoadStrided { .. } | Op::Gather { .. } => {
             Err(VerifyErrorKind::NotInFunction("a load"))
         }
         Op::DotBf16 { .. } => Err(VerifyErrorKind::NotInFunction("a dot product")),
@@ -346,6 +352,7 @@ fn pure_op(op: &Op, scope: &Scope) -> Check<Ty> {
         | Op::Ramp { .. }
         | Op::Get { .. }
         | Op::Load { .. }
+        | Op::LoadMasked { .. }
         | Op::LoadStrided { .. }
         | Op::Gather { .. }
         | Op::Prim { .. }
