@@ -10,6 +10,7 @@ use std::sync::Once;
 
 use ferroductor_ir::kernel::{Isa, Target};
 use inkwell::OptimizationLevel;
+use inkwell::llvm_sys::support::LLVMParseCommandLineOptions;
 use inkwell::module::Module;
 use inkwell::passes::PassBuilderOptions;
 use inkwell::targets::{
@@ -34,7 +35,21 @@ fn initialize() {
         };
         LlvmTarget::initialize_x86(&config);
         LlvmTarget::initialize_aarch64(&config);
+        disable_store_forwarding_pass();
     });
+}
+
+/// LLVM 19 ends the process in its pass against blocked store forwarding where it meets a plain
+/// load that was a masked one with a constant mask: the memory operand of a masked access has no
+/// known size, and the pass asks for it. Nothing in the loop IR copies memory by way of smaller
+/// stores just made, which is all that the pass improves.
+fn disable_store_forwarding_pass() {
+    let arguments = [c"ferroductor".as_ptr(), c"-x86-disable-avoid-SFB".as_ptr()];
+    // SAFETY: the strings are static and end in zero, their count is right, and no other thread
+    // uses LLVM yet: every use comes after `INITIALIZE`.
+    unsafe {
+        LLVMParseCommandLineOptions(arguments.len() as i32, arguments.as_ptr(), std::ptr::null());
+    }
 }
 
 /// The operating system is that of the host; kernels use nothing of it but the calling convention.

@@ -339,3 +339,31 @@ fn dot_products_flush_subnormals_and_add_the_odd_pair_first() {
     assert_eq!(dot_bf16(big, [small, one], [one, one]), f(33_554_432.0));
     assert_eq!(dot_bf16(big, [0xcb80, one], [one, one]), 0);
 }
+
+#[test]
+fn lanes_without_the_mask_are_zero_and_touch_nothing() {
+    // The buffer ends in the middle of both accesses.
+    let kernel = |limit: i64| {
+        let text = format!(
+            "kernel masked {{
+               param p0: f32 readwrite
+               tiles 1
+               body {{
+                 %0 = ramp x4 from 4 by 1
+                 %1 = const i64x4 {limit}
+                 %2 = lt %0, %1
+                 %3 = load p0[4] where %2
+                 store p0[0] = %3
+                 %4 = neg %3
+                 store p0[4] = %4 where %2
+               }}
+             }}"
+        );
+        parse(&text).unwrap()
+    };
+    let mut memory = bytes_of(&[9., 9., 9., 9., 5., 6.]);
+    assert_eq!(run(&kernel(6), &mut [&mut memory], &[], 0, 1), Ok(0));
+    assert_eq!(f32s(&memory), [5., 6., 0., 0., -5., -6.]);
+    let error = run(&kernel(7), &mut [&mut memory], &[], 0, 1).unwrap_err();
+    assert!(matches!(error, InterpError::OutOfBounds { element: 6, .. }));
+}
