@@ -178,7 +178,7 @@ fn check(function: KernelFn, dtype: DType, lanes: u32, (first, end): (i64, i64),
 
 fn cases() -> Vec<(String, DType, u32, Kernel)> {
     let each = |dtype| WIDTHS.map(|lanes| (dtype, lanes));
-    let all = DType::native().into_iter().flat_map(each);
+    let all = DType::native().flat_map(each);
     all.map(|(dtype, lanes)| {
         let name = format!("copy_{}_{lanes}", ferroductor_ir::text::scalar_name(dtype));
         (name, dtype, lanes, copy_kernel(dtype, lanes))
