@@ -314,17 +314,18 @@ impl<'c, 'm> Build<'c, 'm> {
         }
     }
 
-    /// A value as a vector, which has a lane where the value is a scalar.
+    /// A value as a vector: a scalar has a lane of zero beside it. (LLVM does not lower all that
+    /// vectors of one lane can meet.)
     pub fn as_vector(&self, value: BasicValueEnum<'c>) -> Built<'c> {
         let ty = match value.get_type() {
-            BasicTypeEnum::IntType(ty) => ty.vec_type(1),
-            BasicTypeEnum::FloatType(ty) => ty.vec_type(1),
+            BasicTypeEnum::IntType(ty) => ty.vec_type(2),
+            BasicTypeEnum::FloatType(ty) => ty.vec_type(2),
             _ => return Ok(value),
         };
         let first = self.context.i32_type().const_zero();
         let vector = self
             .builder
-            .build_insert_element(ty.get_poison(), value, first, "")?;
+            .build_insert_element(ty.const_zero(), value, first, "")?;
         Ok(vector.into())
     }
 
