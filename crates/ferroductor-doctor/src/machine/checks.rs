@@ -197,7 +197,10 @@ fn check_cc(system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
         .python
         .as_ref()
         .is_some_and(|p| p.triton.is_some());
-    let cxx_works = inventory.cxx.program.is_some();
+    let cxx_works = inventory
+        .cxx_search
+        .as_ref()
+        .is_some_and(first_choice_works);
     match &inventory.cc_search {
         Some(search) if triton && cxx_works => {
             compiler_findings(system, search, Kind::NoCCompilerTriton, "gcc")
@@ -214,7 +217,7 @@ fn crashed_probe(kind: Kind, name: &str) -> MachineFinding {
 
 /// Whether the compiler that works is the one torch will run: the first name,
 /// since torch does not go on to other names as the search does.
-fn first_choice_works(search: &CxxSearch) -> bool {
+pub fn first_choice_works(search: &CxxSearch) -> bool {
     search
         .attempts
         .first()

@@ -64,6 +64,16 @@ impl Step {
     }
 }
 
+impl Step {
+    /// The step in one line, for what was announced in full.
+    pub fn short_line(&self) -> String {
+        match &self.action {
+            Action::WriteProgram(path, _) => format!("write {}", path.display()),
+            _ => self.line(),
+        }
+    }
+}
+
 /// A line that sets a variable in a POSIX shell and keeps what a search path held.
 pub fn export_line(name: &str, value: &str) -> String {
     format!("export {name}={}", quote(value))

@@ -5,6 +5,7 @@
 //! that cannot run for want of something is skipped, not passed; a probe that
 //! panics is a failed result.
 
+use super::checks::first_choice_works;
 use super::inventory::Inventory;
 use super::python::Python;
 use crate::diagnosis::VerificationResult;
@@ -232,8 +233,11 @@ fn output_of(command: Command, cxx: &Cxx, output: &str) -> Command {
 }
 
 fn openmp(system: &dyn System, inventory: &Inventory) -> Attempted {
-    let Some(cxx) = compiler(inventory) else {
-        return Attempted::skipped("no compiler");
+    let search = inventory.cxx_search.as_ref();
+    // Another compiler's OpenMP says nothing about the one that torch will run.
+    let first = search.filter(|s| first_choice_works(s));
+    let Some(cxx) = first.and_then(|s| s.cxx.as_ref()) else {
+        return Attempted::skipped("the compiler that torch runs does not work");
     };
     let build_and_run = || -> Result<Attempted, Attempted> {
         let scratch = Scratch::new(system, None)?;

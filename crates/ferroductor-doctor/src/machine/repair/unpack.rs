@@ -30,9 +30,8 @@ fn brings_compiler(need: Need) -> bool {
     )
 }
 
-/// The compiler with all it is linked against, whether installed or not: a
-/// link needs the files in one tree.
-const COMPILER: &str = "g++ gcc binutils libc6-dev libc6 libgcc-s1 libstdc++6 libgomp1";
+/// What is asked for; apt adds everything these need.
+const COMPILER: &str = "g++ gcc libc6-dev";
 
 /// The folder that holds everything.
 fn base(system: &dyn System) -> Option<PathBuf> {
@@ -112,8 +111,9 @@ impl Unpacking {
 
     fn compiler(&self, system: &dyn System) -> Vec<Action> {
         let base = &self.base;
+        // As if nothing were installed: the compiler needs its files in one tree.
         let fetch = format!(
-            "{} -y --no-install-recommends --reinstall --download-only install {COMPILER}",
+            "{} -o Dir::State::status=/dev/null -y --no-install-recommends --download-only install {COMPILER}",
             self.apt()
         );
         let mut actions = vec![
@@ -121,13 +121,8 @@ impl Unpacking {
             Action::CreateFolder(Path::new(base).join("bin")),
             shell(self.unpack_script()),
         ];
-        for (name, program) in [
-            ("gcc", "gcc"),
-            ("cc", "gcc"),
-            ("g++", "g++"),
-            ("c++", "g++"),
-        ] {
-            let path = Path::new(base).join("bin").join(name);
+        for program in ["gcc", "g++"] {
+            let path = Path::new(base).join("bin").join(program);
             actions.push(Action::WriteProgram(path, self.wrapper(program)));
         }
         let path = system.env("PATH").unwrap_or_default();
@@ -147,10 +142,14 @@ impl Unpacking {
              for p in cache/archives/*.deb; do case $p in */libc6_*) ;; *) dpkg -x $p root ;; esac; done; \
              ln -sf {base}/root/usr/lib/{triplet}/*.so.* programs/; \
              ln -sf {base}/root/usr/lib/{triplet}/libgomp.so.1 run/; \
-             dpkg -x cache/archives/libc6_*.deb root; rm -r cache/archives"
+             dpkg -x cache/archives/libc6_*.deb root; \
+             printf '*link:\\n+ -rpath %s\\n\\n' {base}/run > specs; \
+             ln -sf gcc bin/cc; ln -sf g++ bin/c++; rm -r cache"
         )
     }
 
+    /// What is linked finds the OpenMP runtime by a specification, because an option
+    /// for the linker would make the compiler link where it only translates a header.
     fn wrapper(&self, program: &str) -> String {
         let base = quote(&self.base);
         let triplet = &self.triplet;
@@ -159,7 +158,7 @@ impl Unpacking {
              # The compiler that was unpacked here, with its own libraries and headers.\n\
              LD_LIBRARY_PATH={base}/programs${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}} \\\n\
              exec {base}/root/usr/bin/{program} --sysroot={base}/root -B{base}/root/usr/bin \\\n\
-             -idirafter /usr/include -L/usr/lib/{triplet} -Wl,-rpath,{base}/run \"$@\"\n"
+             -idirafter /usr/include -L/usr/lib/{triplet} -specs={base}/specs \"$@\"\n"
         )
     }
 
