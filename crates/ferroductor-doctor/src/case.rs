@@ -7,7 +7,9 @@
 use crate::context::{self, Actor, Context};
 use crate::log::{self, LogSize};
 use crate::signal::{self, Signal};
+use crate::wrapped::{Joined, Unwrapper};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use ferroductor_toolchain::localised;
 use ferroductor_toolchain::message::{classify_line, may_hold_message};
 use ferroductor_toolchain::pattern::Scanner;
 use ferroductor_toolchain::{CompileCommand, FlagRole, Message};
@@ -78,6 +80,7 @@ pub struct Case {
     relevant: Relevant,
     frame: Option<(u64, String)>,
     wrapped: Option<String>,
+    unwrapper: Unwrapper,
 }
 
 /// Literals outside the tables that make a line worth reading.
@@ -97,7 +100,8 @@ static WORTH_READING: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
         .chain(OTHER_LITERALS)
         .chain(RELEVANT_WORDS)
         .copied()
-        .chain(context::clue_literals());
+        .chain(context::clue_literals())
+        .chain(localised::phrases());
     AhoCorasick::builder()
         .ascii_case_insensitive(true)
         .kind(Some(AhoCorasickKind::DFA))
@@ -111,7 +115,15 @@ impl Case {
     /// Reads a whole log.
     pub fn read(reader: impl BufRead) -> io::Result<Case> {
         let mut case = Case::default();
-        let size = log::for_each_line(reader, |number, line| case.read_line(number, line))?;
+        let size = log::for_each_line(reader, |number, line| {
+            if let Some(joined) = case.unwrapper.push(number, line) {
+                case.read_joined(&joined);
+            }
+            case.read_line(number, line);
+        })?;
+        if let Some(joined) = case.unwrapper.finish() {
+            case.read_joined(&joined);
+        }
         case.size = size;
         Ok(case)
     }
@@ -127,6 +139,37 @@ impl Case {
         self.try_wrapped(number, line, found);
         self.note_command(number, line);
         self.relevant.read_line(number, line);
+    }
+
+    /// Reads a line that stood on several, for what only the whole shows.
+    fn read_joined(&mut self, joined: &Joined) {
+        let text = joined.text.as_str();
+        if WORTH_READING.as_ref().is_some_and(|w| !w.is_match(text)) {
+            return;
+        }
+        self.context.read_line(joined.first_line(), text);
+        self.note_frame(joined.last_line(), text);
+        let messages = classify_line(text)
+            .into_iter()
+            .map(|m| (m.start, m.end, Meaning::from(m.id), m.captures));
+        let signals = SIGNALS
+            .scan(text)
+            .into_iter()
+            .map(|m| (m.start, m.end, Meaning::from(m.id), m.captures));
+        for (start, end, meaning, captures) in messages.chain(signals) {
+            if !joined.crosses(start, end) {
+                continue;
+            }
+            let line = joined.line_at(start);
+            // What a single line of these said was cut short.
+            let last = joined.line_at(end.saturating_sub(1));
+            self.hits
+                .retain(|h| h.meaning != meaning || !(line..=last).contains(&h.line));
+            self.keep(line, text, (start, end), meaning, captures);
+        }
+        self.commands
+            .retain(|(n, _)| !(joined.first_line()..=joined.last_line()).contains(n));
+        self.note_command(joined.first_line(), text);
     }
 
     /// Remembers `File "…"` lines of code that is not the standard library.
@@ -276,6 +319,7 @@ impl Case {
                 self.command_at(hit.line)
                     .and_then(|(_, c)| actor_of_command(c))
             })
+            .or_else(|| actor_of_torch_header(&hit.text))
             .or_else(|| hit.frame.as_deref().and_then(actor_of_text))
             .or_else(|| self.context.nearest_actor(hit.line, 120))
     }
@@ -319,12 +363,7 @@ fn actor_of_text(text: &str) -> Option<Actor> {
         ".triton/cache",
     ]) {
         Some(Actor::Triton)
-    } else if has(&[
-        "torch_extensions",
-        "cpp_extension",
-        "torch/csrc/python_headers.h",
-        "torch/extension.h",
-    ]) {
+    } else if has(&["torch_extensions", "cpp_extension"]) {
         Some(Actor::CppExtension)
     } else if has(&[
         "torchinductor",
@@ -341,6 +380,14 @@ fn actor_of_text(text: &str) -> Option<Actor> {
     } else {
         None
     }
+}
+
+/// Headers of torch that extensions include first; Inductor's kernels may
+/// include them too, so a command says more.
+fn actor_of_torch_header(text: &str) -> Option<Actor> {
+    let headers = ["torch/csrc/python_headers.h", "torch/extension.h"];
+    let named = headers.iter().any(|h| text.contains(h));
+    named.then_some(Actor::CppExtension)
 }
 
 /// Whether a command compiles one of Triton's driver or launcher helpers.

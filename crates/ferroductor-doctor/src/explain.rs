@@ -414,7 +414,6 @@ impl Writer<'_> {
             (Signal::PipConflict, "other-pip-conflict"),
             (Signal::TritonOutOfResources, "other-triton-resources"),
             (Signal::WindowsUnsupported, "other-windows-unsupported"),
-            (Signal::PythonImportLibraryMissing, "other-python-library"),
             (Signal::FreeThreadedUnsupported, "other-free-threaded"),
         ];
         let seen = TABLE.iter().filter(|(signal, _)| self.case.has(*signal));

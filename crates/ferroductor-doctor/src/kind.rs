@@ -107,6 +107,11 @@ kinds! {
     NetworkFilesystemCache 50 "network-filesystem-cache" Place;
     GxxSpawnBadAddress 51 "gxx-spawn-bad-address" Programs;
     NvccNotExecutableWsl 52 "nvcc-not-executable-wsl" Programs;
+    NvccTooOldForGpu 53 "nvcc-too-old-for-gpu" Compile;
+    TorchMissingInBuild 54 "torch-missing-in-build" Packages;
+    PythonLibraryMissing 55 "python-library-missing" Link;
+    XpuToolchainMissing 56 "xpu-toolchain-missing" Headers;
+    RocmToolchainMissing 57 "rocm-toolchain-missing" Headers;
 }
 
 impl Kind {
@@ -151,7 +156,7 @@ mod tests {
     #[test]
     fn numbers_are_complete_and_slugs_unique() {
         let numbers: Vec<u8> = Kind::ALL.iter().map(|k| k.number()).collect();
-        assert_eq!(numbers, (1..=52).collect::<Vec<u8>>());
+        assert_eq!(numbers, (1..=57).collect::<Vec<u8>>());
         for kind in Kind::ALL {
             assert_eq!(Kind::from_slug(kind.slug()), Some(*kind));
         }

@@ -22,6 +22,7 @@ pub mod platform;
 pub mod render;
 pub mod rules;
 pub mod signal;
+mod wrapped;
 
 use explain::Options;
 use ferroductor_toolchain::RealSystem;

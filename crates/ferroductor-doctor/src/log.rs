@@ -3,6 +3,10 @@
 //! What must hold: memory is bounded by [`LINE_LIMIT`], whatever the input;
 //! line numbers are those an editor shows; no byte sequence is an error.
 
+mod encoding;
+mod quoted;
+
+use encoding::Decoded;
 use std::io::{self, BufRead, Read};
 
 /// Longer lines are handed on in pieces of this many bytes.
@@ -51,43 +55,25 @@ pub fn for_each_line(
     Ok(size)
 }
 
-/// Splits one raw line at carriage returns and written-out newlines.
+/// Splits one raw line at carriage returns and written-out newlines, and takes
+/// the texts out of JSON.
 fn visit_segments(raw: &[u8], number: u64, clean: &mut String, visit: &mut impl FnMut(u64, &str)) {
-    let text = String::from_utf8_lossy(raw);
+    let text = encoding::decode(raw);
     for segment in text.trim_end_matches(['\n', '\r']).split('\r') {
-        let segment = without_escapes(segment, clean);
-        if written_newlines(segment) < 3 {
-            visit(number, segment);
-            continue;
-        }
-        for part in split_written_newlines(segment) {
-            visit(number, part);
-        }
-    }
-}
-
-/// How many `\n` stand in the text as two characters, as in Python's repr or JSON.
-fn written_newlines(text: &str) -> usize {
-    if text.contains("\\n") {
-        split_written_newlines(text).count() - 1
-    } else {
-        0
-    }
-}
-
-fn split_written_newlines(text: &str) -> impl Iterator<Item = &str> {
-    let bytes = text.as_bytes();
-    let mut start = 0;
-    let mut cuts = Vec::new();
-    for (at, _) in text.match_indices("\\n") {
-        // `C:\\new` in a repr is a path, not a newline.
-        if at == 0 || bytes[at - 1] != b'\\' {
-            cuts.push((start, at));
-            start = at + 2;
+        match quoted::json_texts(segment) {
+            Some(texts) => {
+                for line in texts.iter().flat_map(|t| t.split(['\n', '\r'])) {
+                    visit(number, without_escapes(line, clean));
+                }
+            }
+            None => {
+                let segment = without_escapes(segment, clean);
+                if !quoted::visit_written_lines(segment, |line| visit(number, line)) {
+                    visit(number, segment);
+                }
+            }
         }
     }
-    cuts.push((start, text.len()));
-    cuts.into_iter().map(|(from, to)| &text[from..to])
 }
 
 /// Removes terminal escapes, real ones and those written out as `\u001b[`.
@@ -120,15 +106,21 @@ fn without_escapes<'a>(segment: &'a str, clean: &'a mut String) -> &'a str {
 fn after_escape(rest: &str) -> &str {
     match rest.chars().next() {
         Some('[') => after_control_sequence(&rest[1..]),
-        // An operating system command ends with BEL or ESC backslash.
-        Some(']') => match rest.find(['\u{7}', '\u{1b}']) {
-            Some(end) => rest[end + 1..]
-                .strip_prefix('\\')
-                .unwrap_or(&rest[end + 1..]),
-            None => "",
-        },
+        Some(']' | '_' | 'P' | '^' | 'X') => after_string(&rest[1..]),
         Some(c) => &rest[c.len_utf8()..],
         None => rest,
+    }
+}
+
+/// The text after a string for the terminal (a title, a CI system's time
+/// stamp), which ends with BEL or ESC backslash.
+fn after_string(rest: &str) -> &str {
+    match rest.find(['\u{7}', '\u{1b}', '\u{9c}']) {
+        Some(end) => {
+            let rest = rest[end..].trim_start_matches(['\u{7}', '\u{1b}', '\u{9c}']);
+            rest.strip_prefix('\\').unwrap_or(rest)
+        }
+        None => "",
     }
 }
 
@@ -138,113 +130,6 @@ fn after_control_sequence(rest: &str) -> &str {
     match parameters.and_then(|at| rest[at..].chars().next().map(|c| at + c.len_utf8())) {
         Some(end) => &rest[end..],
         None => "",
-    }
-}
-
-/// A reader that turns UTF-16 into UTF-8 and leaves everything else alone.
-struct Decoded<R> {
-    inner: R,
-    encoding: Encoding,
-    ready: Vec<u8>,
-    position: usize,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Encoding {
-    Bytes,
-    Utf16 { big_endian: bool },
-}
-
-impl<R: BufRead> Decoded<R> {
-    fn new(mut inner: R) -> io::Result<Self> {
-        let encoding = guess_encoding(inner.fill_buf()?);
-        Ok(Self {
-            inner,
-            encoding,
-            ready: Vec::new(),
-            position: 0,
-        })
-    }
-
-    fn refill(&mut self, big_endian: bool) -> io::Result<()> {
-        let mut raw = [0_u8; 8192];
-        let mut filled = 0;
-        while filled < raw.len() {
-            match self.inner.read(&mut raw[filled..])? {
-                0 => break,
-                count => filled += count,
-            }
-        }
-        let units = raw[..filled].chunks_exact(2).map(|pair| {
-            if big_endian {
-                u16::from_be_bytes([pair[0], pair[1]])
-            } else {
-                u16::from_le_bytes([pair[0], pair[1]])
-            }
-        });
-        let text: String = char::decode_utf16(units)
-            .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
-            .collect();
-        self.ready = text.into_bytes();
-        self.position = 0;
-        Ok(())
-    }
-}
-
-/// UTF-16 has a byte order mark, or a zero in nearly every second byte.
-fn guess_encoding(start: &[u8]) -> Encoding {
-    match start {
-        [0xff, 0xfe, ..] => return Encoding::Utf16 { big_endian: false },
-        [0xfe, 0xff, ..] => return Encoding::Utf16 { big_endian: true },
-        _ => {}
-    }
-    let sample = &start[..start.len().min(512)];
-    let zeros = |parity: usize| {
-        sample
-            .iter()
-            .skip(parity)
-            .step_by(2)
-            .filter(|b| **b == 0)
-            .count()
-    };
-    let mostly = sample.len() / 3;
-    if sample.len() >= 16 && zeros(1) > mostly {
-        Encoding::Utf16 { big_endian: false }
-    } else if sample.len() >= 16 && zeros(0) > mostly {
-        Encoding::Utf16 { big_endian: true }
-    } else {
-        Encoding::Bytes
-    }
-}
-
-impl<R: BufRead> Read for Decoded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let count = available.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&available[..count]);
-        self.consume(count);
-        Ok(count)
-    }
-}
-
-impl<R: BufRead> BufRead for Decoded<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        match self.encoding {
-            Encoding::Bytes => self.inner.fill_buf(),
-            Encoding::Utf16 { big_endian } => {
-                if self.position >= self.ready.len() {
-                    self.refill(big_endian)?;
-                }
-                Ok(&self.ready[self.position..])
-            }
-        }
-    }
-
-    fn consume(&mut self, amount: usize) {
-        match self.encoding {
-            Encoding::Bytes => self.inner.consume(amount),
-            Encoding::Utf16 { .. } => self.position += amount,
-        }
     }
 }
 
@@ -271,6 +156,10 @@ mod tests {
             "fatal error!"
         );
         assert_eq!(lines(b"\\u001b[31mred\\u001b[0m")[0].1, "red");
+        assert_eq!(
+            lines(b"\x1b_bk;t=1700000000000\x07fatal error\x1b_x\x1b\\!")[0].1,
+            "fatal error!"
+        );
     }
 
     #[test]
@@ -286,7 +175,17 @@ mod tests {
     fn written_newlines_are_split_but_paths_are_not() {
         let seen = lines(br"RuntimeError('a\nb\nc\nC:\\new\\x')");
         assert_eq!(seen.len(), 4);
-        assert_eq!(seen[3].1, r"C:\\new\\x')");
+        assert_eq!(seen[3].1, r"C:\new\x')");
+    }
+
+    #[test]
+    fn texts_in_json_are_lines() {
+        let seen = lines(br#"{"log":"ld: \"x\"\n","stream":"stderr","pid":7}"#);
+        assert_eq!(seen[0], (1, "ld: \"x\"".into()));
+        let notebook = lines(b"  \"\\u001b[31mKeyError\\u001b[39m: 'a'\\n\",\n");
+        assert_eq!(notebook[0], (1, "KeyError: 'a'".into()));
+        let plain = lines(br#"Command: {"not json"#);
+        assert_eq!(plain, [(1, r#"Command: {"not json"#.into())]);
     }
 
     #[test]

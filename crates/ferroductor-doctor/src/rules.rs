@@ -286,6 +286,26 @@ pub static RULES: &[Rule] = &[
         kind: Kind::NvccNotExecutableWsl,
         judge: programs::nvcc_not_executable,
     },
+    Rule {
+        kind: Kind::NvccTooOldForGpu,
+        judge: gpu::nvcc_too_old_for_gpu,
+    },
+    Rule {
+        kind: Kind::TorchMissingInBuild,
+        judge: packages::torch_missing_in_build,
+    },
+    Rule {
+        kind: Kind::PythonLibraryMissing,
+        judge: packages::python_library_missing,
+    },
+    Rule {
+        kind: Kind::XpuToolchainMissing,
+        judge: gpu::xpu_toolchain_missing,
+    },
+    Rule {
+        kind: Kind::RocmToolchainMissing,
+        judge: gpu::rocm_toolchain_missing,
+    },
 ];
 
 /// Runs every rule.

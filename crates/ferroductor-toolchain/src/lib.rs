@@ -11,6 +11,7 @@ pub mod command;
 pub mod compiler;
 pub mod fake;
 pub mod flags;
+pub mod localised;
 pub mod message;
 pub mod pattern;
 pub mod real;

@@ -5,6 +5,7 @@
 //! long as their telling part is left, and in the languages in which GCC,
 //! Clang and MSVC are commonly localised.
 
+use crate::localised;
 use crate::pattern::{Pattern, PatternMatch, Scanner};
 use std::sync::LazyLock;
 
@@ -78,7 +79,18 @@ pub enum Message {
 
 /// All meanings a line has; usually none or one.
 pub fn classify_line(line: &str) -> Vec<PatternMatch<Message>> {
-    SCANNER.scan(line)
+    let mut found = SCANNER.scan(line);
+    let Some(english) = localised::english(line) else {
+        return found;
+    };
+    for mut translated in SCANNER.scan(&english) {
+        if found.iter().all(|m| m.id != translated.id) {
+            // A position in the translation means nothing in the line itself.
+            (translated.start, translated.end) = (0, line.len());
+            found.push(translated);
+        }
+    }
+    found
 }
 
 /// Whether a line holds a word that a message could be built around; used to
@@ -174,6 +186,24 @@ pub static TABLE: &[Pattern<Message>] = &[
         near_misses: &[
             "fatal error C1083: Cannot open compiler generated file: 'main.obj': Permission denied",
         ],
+    },
+    // Without quotation marks, as in MSVC's Russian and Polish.
+    Pattern {
+        id: Message::HeaderMissing,
+        anchors: &["C1083"],
+        regex: r"C1083\b[^'\x22]{0,80}?[:：]\s*(?P<header>[\w./+\-\\]+?\.(?:h|hpp|hxx|cuh)|[a-z_]{3,24})\s*[:：]\s*No such file",
+        samples: &[
+            "x.cpp(3): fatal error C1083: Не удается открыть файл включение: array: No such file or directory",
+        ],
+        near_misses: &["x.cpp(3): fatal error C1083: array is not a file"],
+    },
+    // The Tiny C Compiler, which Triton for Windows brings.
+    Pattern {
+        id: Message::HeaderMissing,
+        anchors: &["include file '"],
+        regex: r"error: include file '(?P<header>[\w./+\-]+)' not found",
+        samples: &["cuda_utils.c:14: error: include file 'Python.h' not found"],
+        near_misses: &["the include file 'x.h' was changed"],
     },
     Pattern {
         id: Message::NoIncludePath,
@@ -385,6 +415,7 @@ pub static TABLE: &[Pattern<Message>] = &[
             "cannot exec",
             "doesn't exist",
             "cannot find 'ld",
+            "cannot find ?ld",
             "cannot find ‘ld",
             "invalid linker name",
             "无法执行",
@@ -393,9 +424,9 @@ pub static TABLE: &[Pattern<Message>] = &[
             "lors de la tentative",
         ],
         regex: r#"(?x)(?:
-            (?:cannot\ execute|error\ trying\ to\ exec|cannot\ exec|无法执行|impossible\ d'exécuter|no\ se\ puede\ ejecutar)\s*[:`'‘“"«]*\s?(?P<tool>cc1plus|cc1|cc1obj|lto1|as|ld|collect2|lto-wrapper|cpp)\b['’”"»]?
+            (?:cannot\ execute|error\ trying\ to\ exec|cannot\ exec|无法执行|impossible\ d'exécuter|no\ se\ puede\ ejecutar)\s*[:`'‘“"«?]*\s?(?P<tool>cc1plus|cc1|cc1obj|lto1|as|ld|collect2|lto-wrapper|cpp)\b['’”"»?]?
           | Executable\ "(?P<program>[\w.\-]+)"\ doesn't\ exist
-          | cannot\ find\ ['‘`]?(?P<name>ld(?:\.\w+)?)['’]?\s*$
+          | cannot\ find\ ['‘`?]?(?P<name>ld(?:\.\w+)?)['’?]?\s*$
           | invalid\ linker\ name\ in\ argument\ '-fuse-ld=(?P<module>\w+)
         )"#,
         samples: &[

@@ -207,3 +207,23 @@ gxx-spawn-bad-address-fix = Run the compiler by hand in the same environment, lo
 nvcc-not-executable-wsl-cause = The program { $subject } was found but may not be executed.
 nvcc-not-executable-wsl-why = torch asks nvcc for its version, only to write a comment. In WSL, PATH contains Windows folders whose files Linux may not run, and torch before the fix catches only a missing file.
 nvcc-not-executable-wsl-fix = Remove that folder from PATH or correct the rights; a newer torch ignores the error.
+
+nvcc-too-old-for-gpu-cause = nvcc is older than the GPU it is to compile for ({ $subject }).
+nvcc-too-old-for-gpu-why = Each CUDA toolkit knows the GPUs of its time. The extension asks for the architecture of the GPU in this machine, or of TORCH_CUDA_ARCH_LIST, and the nvcc that was found first does not know it. torch's own CUDA is another one and may be new enough.
+nvcc-too-old-for-gpu-fix = Install the CUDA toolkit of the version torch.version.cuda names, and point CUDA_HOME and PATH to it.
+
+torch-missing-in-build-cause = The package is built in an isolated environment that has no torch.
+torch-missing-in-build-why = pip and uv build a package in a fresh environment that holds only what the package declares. Its setup.py imports torch without declaring it; that torch is installed in your environment does not help.
+torch-missing-in-build-fix = Switch build isolation off, with torch and the build tools installed before.
+
+python-library-missing-cause = The linker did not find Python's own library ({ $subject }).
+python-library-missing-why = On Windows an extension is linked with python3xx.lib, which the embeddable Python and some virtual environments lack. On Linux a command that asks for -lpython3.x needs the development package, which brings the library's link name.
+python-library-missing-fix = Provide the library of exactly this Python version.
+
+xpu-toolchain-missing-cause = The headers of Intel's GPU stack are missing ({ $subject }).
+xpu-toolchain-missing-why = Triton's backend for Intel GPUs compiles a helper against Level Zero and SYCL. The driver brings the libraries, not the headers.
+xpu-toolchain-missing-fix = Install the Level Zero development files and the oneAPI compiler, and load their environment.
+
+rocm-toolchain-missing-cause = A part of the ROCm toolkit was not found ({ $subject }).
+rocm-toolchain-missing-why = For AMD GPUs, Triton and extensions use HIP's headers, its library and ROCm's linker. torch's ROCm wheels bring the libraries to run, not everything to compile, and look in /opt/rocm unless told otherwise.
+rocm-toolchain-missing-fix = Install the ROCm development packages of the version torch.version.hip names, or name the folder where they are.

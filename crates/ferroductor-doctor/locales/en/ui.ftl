@@ -65,7 +65,6 @@ other-source-error = The compiler rejected the source code itself; the toolchain
 other-gpu-unsupported = This build of torch has no code for this GPU; install a build for a newer CUDA.
 other-pip-conflict = pip could not find versions that fit together.
 other-windows-unsupported = This release of torch does not support torch.compile on Windows; later releases do.
-other-python-library = The linker wants Python's import library (python3xx.lib), which the embeddable Python lacks: copy the folder `libs` of the full installer of the same version.
 other-free-threaded = This torch does not support torch.compile on a Python without the global lock (free-threaded build).
 other-triton-resources = A Triton kernel needs more shared memory or registers than the GPU has.
 
@@ -154,6 +153,14 @@ fix-clear-cache = delete code that was compiled on another CPU
 fix-compile-for-oldest = compile for the oldest CPU that will run it
 fix-one-thread = compile in the main process, so that the real error is shown
 fix-delete-lock = make sure that no build is running, and delete the lock
+fix-no-build-isolation = install the build tools, then the package without build isolation
+fix-uv-no-build-isolation = the same with uv
+fix-toolkit-for-gpu = use a CUDA toolkit that knows this GPU
+fix-older-gpu-arch = or compile for an older architecture, with intermediate code that newer GPUs translate
+fix-level-zero = install the Level Zero headers
+fix-oneapi = load the oneAPI environment in the same shell
+fix-rocm-packages = install ROCm's development packages
+fix-rocm-path = or name the folder where ROCm is
 
 without-root-conda = Without administrator rights: the same from conda-forge, in your home
 without-root-unpack = Without administrator rights: unpack the packages into your home
@@ -182,6 +189,10 @@ verify-setuptools = setuptools can be imported:
 verify-cpu = The instructions this CPU has:
 verify-memory = Whether the system killed a process:
 verify-lock = No lock is left:
+verify-level-zero = The header is where the compiler looks:
+verify-rocm = HIP answers, and its version fits torch:
+verify-torch-import = torch can be imported by the interpreter that builds:
+verify-python-library = The folder of Python's library:
 
 probe-headers = Python.h: an extension is compiled, linked and loaded with the interpreter's flags
 probe-openmp = OpenMP: a parallel region is compiled and run

@@ -207,3 +207,23 @@ gxx-spawn-bad-address-fix = Ejecute el compilador a mano en el mismo entorno, bu
 nvcc-not-executable-wsl-cause = Se encontró el programa { $subject }, pero no se puede ejecutar.
 nvcc-not-executable-wsl-why = torch pide su versión a nvcc, solo para escribir un comentario. En WSL, PATH contiene carpetas de Windows cuyos archivos Linux no puede ejecutar, y torch, antes de la corrección, solo tolera que el archivo falte.
 nvcc-not-executable-wsl-fix = Quite esa carpeta de PATH o corrija los permisos; un torch más nuevo ignora el error.
+
+nvcc-too-old-for-gpu-cause = nvcc es anterior a la GPU para la que debe compilar ({ $subject }).
+nvcc-too-old-for-gpu-why = Cada versión de CUDA Toolkit conoce las GPU de su época. La extensión pide la arquitectura de la GPU de esta máquina, o la de TORCH_CUDA_ARCH_LIST, y el primer nvcc encontrado no la conoce. La versión de CUDA de torch es otra y puede ser lo bastante reciente.
+nvcc-too-old-for-gpu-fix = Instale el CUDA Toolkit de la versión que indica torch.version.cuda y haga que CUDA_HOME y PATH apunten a él.
+
+torch-missing-in-build-cause = El paquete se construye en un entorno aislado que no contiene torch.
+torch-missing-in-build-why = pip y uv construyen un paquete en un entorno nuevo que solo contiene lo que el paquete declara. Su setup.py importa torch sin declararlo; que torch esté instalado en su entorno no cambia nada.
+torch-missing-in-build-fix = Desactive el aislamiento de la construcción, con torch y las herramientas de construcción ya instalados.
+
+python-library-missing-cause = El enlazador no encontró la biblioteca de Python ({ $subject }).
+python-library-missing-why = En Windows, una extensión se enlaza con python3xx.lib, que falta en el Python «embeddable» y en algunos entornos virtuales. En Linux, una orden que pide -lpython3.x necesita el paquete de desarrollo, que aporta el enlace simbólico de la biblioteca.
+python-library-missing-fix = Proporcione la biblioteca de exactamente esta versión de Python.
+
+xpu-toolchain-missing-cause = Faltan los archivos de cabecera de la pila de GPU de Intel ({ $subject }).
+xpu-toolchain-missing-why = El backend de Triton para las GPU de Intel compila un módulo auxiliar con Level Zero y SYCL. El controlador trae las bibliotecas, no los archivos de cabecera.
+xpu-toolchain-missing-fix = Instale los archivos de desarrollo de Level Zero y el compilador oneAPI, y cargue su entorno.
+
+rocm-toolchain-missing-cause = No se encontró una parte de ROCm ({ $subject }).
+rocm-toolchain-missing-why = Para las GPU de AMD, Triton y las extensiones usan los archivos de cabecera de HIP, su biblioteca y el enlazador de ROCm. Los wheels de torch para ROCm traen las bibliotecas de ejecución, no todo lo necesario para compilar, y buscan en /opt/rocm si no se indica otra cosa.
+rocm-toolchain-missing-fix = Instale los paquetes de desarrollo de ROCm de la versión que indica torch.version.hip, o indique la carpeta donde están.

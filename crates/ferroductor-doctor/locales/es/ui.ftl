@@ -65,7 +65,6 @@ other-source-error = El compilador rechazó el propio código fuente; la cadena 
 other-gpu-unsupported = Esta versión de torch no tiene código para esta GPU; instale una construida para un CUDA más nuevo.
 other-pip-conflict = pip no encontró versiones compatibles entre sí.
 other-windows-unsupported = Esta versión de torch no admite torch.compile en Windows; las posteriores sí.
-other-python-library = El enlazador quiere la biblioteca de importación de Python (python3xx.lib), que el Python embebible no tiene: copie la carpeta `libs` del instalador completo de la misma versión.
 other-free-threaded = Este torch no admite torch.compile en un Python sin bloqueo global (free-threaded).
 other-triton-resources = Un kernel de Triton necesita más memoria compartida o registros de los que tiene la GPU.
 
@@ -154,6 +153,14 @@ fix-clear-cache = borre el código compilado en otra CPU
 fix-compile-for-oldest = compile para la CPU más antigua que lo ejecutará
 fix-one-thread = compile en el proceso principal, para que se vea el error real
 fix-delete-lock = asegúrese de que no haya ninguna construcción en marcha y borre el bloqueo
+fix-no-build-isolation = instalar las herramientas de construcción y después el paquete sin aislamiento
+fix-uv-no-build-isolation = lo mismo con uv
+fix-toolkit-for-gpu = usar un CUDA Toolkit que conozca esta GPU
+fix-older-gpu-arch = o compilar para una arquitectura anterior, con código intermedio que las GPU más nuevas traducen
+fix-level-zero = instalar los archivos de cabecera de Level Zero
+fix-oneapi = cargar el entorno de oneAPI en el mismo shell
+fix-rocm-packages = instalar los paquetes de desarrollo de ROCm
+fix-rocm-path = o indicar la carpeta donde está ROCm
 
 without-root-conda = Sin permisos de administrador: lo mismo desde conda-forge, en su carpeta personal
 without-root-unpack = Sin permisos de administrador: desempaquete los paquetes en su carpeta personal
@@ -182,6 +189,10 @@ verify-setuptools = setuptools se puede importar:
 verify-cpu = Las instrucciones que tiene esta CPU:
 verify-memory = Si el sistema mató un proceso:
 verify-lock = No queda ningún bloqueo:
+verify-level-zero = El archivo de cabecera está donde el compilador lo busca:
+verify-rocm = HIP responde y su versión corresponde a torch:
+verify-torch-import = El intérprete que construye puede importar torch:
+verify-python-library = La carpeta de la biblioteca de Python:
 
 probe-headers = Python.h: se compila, enlaza y carga una extensión con las opciones del intérprete
 probe-openmp = OpenMP: se compila y ejecuta una región paralela

@@ -207,3 +207,23 @@ gxx-spawn-bad-address-fix = Lancez le compilateur à la main dans le même envir
 nvcc-not-executable-wsl-cause = Le programme { $subject } a été trouvé mais ne peut pas être exécuté.
 nvcc-not-executable-wsl-why = torch demande sa version à nvcc, seulement pour écrire un commentaire. Sous WSL, PATH contient des dossiers de Windows dont Linux ne peut pas exécuter les fichiers, et torch, avant la correction, ne tolère qu'un fichier absent.
 nvcc-not-executable-wsl-fix = Retirez ce dossier de PATH ou corrigez les droits ; un torch plus récent ignore l'erreur.
+
+nvcc-too-old-for-gpu-cause = nvcc est plus ancien que le GPU pour lequel il doit compiler ({ $subject }).
+nvcc-too-old-for-gpu-why = Chaque version de CUDA Toolkit connaît les GPU de son époque. L’extension demande l’architecture du GPU de cette machine, ou celle de TORCH_CUDA_ARCH_LIST, et le premier nvcc trouvé ne la connaît pas. La version de CUDA de torch est distincte et peut être assez récente.
+nvcc-too-old-for-gpu-fix = Installez le CUDA Toolkit de la version indiquée par torch.version.cuda, puis faites pointer CUDA_HOME et PATH vers lui.
+
+torch-missing-in-build-cause = Le paquet est construit dans un environnement isolé qui ne contient pas torch.
+torch-missing-in-build-why = pip et uv construisent un paquet dans un environnement neuf qui ne contient que ce que le paquet déclare. Son setup.py importe torch sans le déclarer ; que torch soit installé dans votre environnement n’y change rien.
+torch-missing-in-build-fix = Désactivez l’isolation de la construction, après avoir installé torch et les outils de construction.
+
+python-library-missing-cause = L’éditeur de liens n’a pas trouvé la bibliothèque de Python ({ $subject }).
+python-library-missing-why = Sous Windows, une extension est liée à python3xx.lib, absent de la distribution « embeddable » de Python et de certains environnements virtuels. Sous Linux, une commande qui demande -lpython3.x nécessite le paquet de développement, qui fournit le lien symbolique de la bibliothèque.
+python-library-missing-fix = Fournissez la bibliothèque de cette version exacte de Python.
+
+xpu-toolchain-missing-cause = Les fichiers d’en-tête de la pile GPU d’Intel sont absents ({ $subject }).
+xpu-toolchain-missing-why = Le backend de Triton pour les GPU Intel compile un module auxiliaire avec Level Zero et SYCL. Le pilote fournit les bibliothèques, pas les fichiers d’en-tête.
+xpu-toolchain-missing-fix = Installez les fichiers de développement de Level Zero et le compilateur oneAPI, puis chargez leur environnement.
+
+rocm-toolchain-missing-cause = Un élément de ROCm est introuvable ({ $subject }).
+rocm-toolchain-missing-why = Pour les GPU AMD, Triton et les extensions utilisent les fichiers d’en-tête de HIP, sa bibliothèque et l’éditeur de liens de ROCm. Les wheels ROCm de torch apportent les bibliothèques d’exécution, pas tout ce qu’il faut pour compiler, et cherchent dans /opt/rocm sauf indication contraire.
+rocm-toolchain-missing-fix = Installez les paquets de développement ROCm de la version indiquée par torch.version.hip, ou indiquez le dossier où ils se trouvent.

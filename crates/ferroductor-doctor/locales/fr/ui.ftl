@@ -65,7 +65,6 @@ other-source-error = Le compilateur a refusé le code source lui-même ; la cha�
 other-gpu-unsupported = Cette version de torch n'a pas de code pour ce GPU ; installez-en une construite pour un CUDA plus récent.
 other-pip-conflict = pip n'a pas trouvé de versions compatibles entre elles.
 other-windows-unsupported = Cette version de torch ne prend pas en charge torch.compile sous Windows ; les suivantes le font.
-other-python-library = L'éditeur de liens veut la bibliothèque d'importation de Python (python3xx.lib), que le Python embarquable n'a pas : copiez le dossier `libs` de l'installateur complet de la même version.
 other-free-threaded = Ce torch ne prend pas en charge torch.compile sur un Python sans verrou global (free-threaded).
 other-triton-resources = Un noyau Triton demande plus de mémoire partagée ou de registres que le GPU n'en a.
 
@@ -154,6 +153,14 @@ fix-clear-cache = supprimez le code compilé sur un autre processeur
 fix-compile-for-oldest = compilez pour le plus ancien processeur qui l'exécutera
 fix-one-thread = compilez dans le processus principal, pour voir la vraie erreur
 fix-delete-lock = assurez-vous qu'aucune construction ne tourne, et supprimez le verrou
+fix-no-build-isolation = installer les outils de construction, puis le paquet sans isolation
+fix-uv-no-build-isolation = la même chose avec uv
+fix-toolkit-for-gpu = utiliser un CUDA Toolkit qui connaît ce GPU
+fix-older-gpu-arch = ou compiler pour une architecture plus ancienne, avec du code intermédiaire que les GPU plus récents traduisent
+fix-level-zero = installer les fichiers d’en-tête de Level Zero
+fix-oneapi = charger l’environnement oneAPI dans le même shell
+fix-rocm-packages = installer les paquets de développement de ROCm
+fix-rocm-path = ou indiquer le dossier où se trouve ROCm
 
 without-root-conda = Sans droits d'administrateur : la même chose depuis conda-forge, dans votre dossier personnel
 without-root-unpack = Sans droits d'administrateur : dépaquetez dans votre dossier personnel
@@ -182,6 +189,10 @@ verify-setuptools = setuptools peut être importé :
 verify-cpu = Les instructions de ce processeur :
 verify-memory = Le système a-t-il tué un processus :
 verify-lock = Il ne reste aucun verrou :
+verify-level-zero = Le fichier d’en-tête est là où le compilateur le cherche :
+verify-rocm = HIP répond et sa version convient à torch :
+verify-torch-import = L’interpréteur qui construit peut importer torch :
+verify-python-library = Le dossier de la bibliothèque de Python :
 
 probe-headers = Python.h : une extension est compilée, liée et chargée avec les options de l'interpréteur
 probe-openmp = OpenMP : une région parallèle est compilée et exécutée

@@ -207,3 +207,23 @@ gxx-spawn-bad-address-fix = 在同样的环境里手动运行编译器，检查�
 nvcc-not-executable-wsl-cause = 找到了程序 { $subject }，但不允许执行。
 nvcc-not-executable-wsl-why = torch 向 nvcc 询问版本，只是为了写一行注释。在 WSL 里，PATH 含有 Windows 的目录，其中的文件 Linux 可能无权运行，而修复之前的 torch 只容忍文件不存在。
 nvcc-not-executable-wsl-fix = 从 PATH 中去掉该目录或改正权限；更新的 torch 会忽略这个错误。
+
+nvcc-too-old-for-gpu-cause = nvcc 比要编译的目标 GPU 更旧（{ $subject }）。
+nvcc-too-old-for-gpu-why = 每个版本的 CUDA 工具包只认识当时已有的 GPU。扩展要求的是本机 GPU 或 TORCH_CUDA_ARCH_LIST 指定的架构，而最先找到的 nvcc 不认识它。torch 自带的 CUDA 与它无关，可能已经足够新。
+nvcc-too-old-for-gpu-fix = 安装 torch.version.cuda 所示版本的 CUDA 工具包，并让 CUDA_HOME 和 PATH 指向它。
+
+torch-missing-in-build-cause = 该软件包在没有 torch 的隔离环境中构建。
+torch-missing-in-build-why = pip 和 uv 会在全新的环境中构建软件包，其中只有软件包自己声明的依赖。它的 setup.py 导入了 torch 却没有声明；您的环境里装了 torch 也无济于事。
+torch-missing-in-build-fix = 先装好 torch 和构建工具，再关闭构建隔离。
+
+python-library-missing-cause = 链接器没有找到 Python 自己的库（{ $subject }）。
+python-library-missing-why = 在 Windows 上，扩展要链接 python3xx.lib，而嵌入式 Python 和某些虚拟环境没有这个文件。在 Linux 上，带有 -lpython3.x 的命令需要开发包，库的链接名由开发包提供。
+python-library-missing-fix = 提供与该 Python 版本完全一致的库。
+
+xpu-toolchain-missing-cause = 缺少英特尔 GPU 软件栈的头文件（{ $subject }）。
+xpu-toolchain-missing-why = Triton 的英特尔 GPU 后端要用 Level Zero 和 SYCL 编译一个辅助模块。驱动程序只带有库，不带头文件。
+xpu-toolchain-missing-fix = 安装 Level Zero 的开发文件和 oneAPI 编译器，并加载它们的环境。
+
+rocm-toolchain-missing-cause = 没有找到 ROCm 工具包的某个部分（{ $subject }）。
+rocm-toolchain-missing-why = 对于 AMD GPU，Triton 和扩展要用到 HIP 的头文件、库以及 ROCm 的链接器。torch 的 ROCm wheel 只带运行所需的库，不含编译所需的全部内容；如未另行指定，则在 /opt/rocm 中查找。
+rocm-toolchain-missing-fix = 安装 torch.version.hip 所示版本的 ROCm 开发包，或指明其所在文件夹。

@@ -65,7 +65,6 @@ other-source-error = 编译器拒绝的是源代码本身；工具链是正常�
 other-gpu-unsupported = 这个 torch 构建不含该 GPU 的代码；请安装为更新的 CUDA 构建的版本。
 other-pip-conflict = pip 找不到互相兼容的版本。
 other-windows-unsupported = 这个版本的 torch 不支持在 Windows 上使用 torch.compile；之后的版本支持。
-other-python-library = 链接器需要 Python 的导入库（python3xx.lib），嵌入式 Python 没有它：请从同版本的完整安装程序复制 `libs` 目录。
 other-free-threaded = 这个 torch 不支持在没有全局锁的 Python（free-threaded）上使用 torch.compile。
 other-triton-resources = 某个 Triton 内核需要的共享内存或寄存器超过了 GPU 所有。
 
@@ -154,6 +153,14 @@ fix-clear-cache = 删除在别的 CPU 上编译的代码
 fix-compile-for-oldest = 按要运行它的最旧 CPU 编译
 fix-one-thread = 在主进程里编译，以显示真正的错误
 fix-delete-lock = 确认没有构建在运行，然后删除锁文件
+fix-no-build-isolation = 先安装构建工具，再以不隔离的方式安装该软件包
+fix-uv-no-build-isolation = 使用 uv 时的相同做法
+fix-toolkit-for-gpu = 使用认识这块 GPU 的 CUDA 工具包
+fix-older-gpu-arch = 或针对较旧的架构编译，并附带可由较新 GPU 转译的中间代码
+fix-level-zero = 安装 Level Zero 的头文件
+fix-oneapi = 在同一个 shell 中加载 oneAPI 环境
+fix-rocm-packages = 安装 ROCm 的开发包
+fix-rocm-path = 或指明 ROCm 所在的文件夹
 
 without-root-conda = 没有管理员权限：从 conda-forge 安装到自己的主目录
 without-root-unpack = 没有管理员权限：把软件包解压到自己的主目录
@@ -182,6 +189,10 @@ verify-setuptools = 可以导入 setuptools：
 verify-cpu = 这颗 CPU 具有的指令：
 verify-memory = 系统是否杀死过进程：
 verify-lock = 没有遗留的锁：
+verify-level-zero = 头文件位于编译器查找的位置：
+verify-rocm = HIP 可用，且版本与 torch 相符：
+verify-torch-import = 负责构建的解释器可以导入 torch：
+verify-python-library = Python 库所在的文件夹：
 
 probe-headers = Python.h：用解释器的编译选项编译、链接并加载一个扩展
 probe-openmp = OpenMP：编译并运行一个并行区域

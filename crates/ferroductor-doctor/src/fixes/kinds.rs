@@ -46,6 +46,8 @@ pub fn recipe(kind: Kind, plan: &mut Planner<'_>) {
             python_packages(kind, plan);
         }
         IllegalInstruction | CompileSubprocessDied | StaleBuildLockHang => processes(kind, plan),
+        NvccTooOldForGpu | TorchMissingInBuild | PythonLibraryMissing | XpuToolchainMissing
+        | RocmToolchainMissing => other_toolkits(kind, plan),
     }
 }
 
@@ -706,4 +708,114 @@ fn processes(kind: Kind, plan: &mut Planner<'_>) {
         }
     }
     plan.check_inductor();
+}
+
+fn other_toolkits(kind: Kind, plan: &mut Planner<'_>) {
+    match kind {
+        Kind::NvccTooOldForGpu => {
+            plan.general("fix-toolkit-for-gpu", Recommended, &[
+                "{python} -c \"import torch; print(torch.version.cuda, torch.cuda.get_device_capability())\"",
+                "export CUDA_HOME=/usr/local/cuda PATH=\"/usr/local/cuda/bin:$PATH\"",
+            ]);
+            plan.general(
+                "fix-older-gpu-arch",
+                Alternative,
+                &["export TORCH_CUDA_ARCH_LIST=\"8.0+PTX\""],
+            );
+            plan.check("verify-nvcc", &["nvcc --version", "nvcc --list-gpu-arch"]);
+        }
+        Kind::TorchMissingInBuild => {
+            plan.general(
+                "fix-no-build-isolation",
+                Recommended,
+                &[
+                    "{python} -m pip install torch setuptools wheel ninja packaging",
+                    "{python} -m pip install --no-build-isolation PACKAGE",
+                ],
+            );
+            plan.general(
+                "fix-uv-no-build-isolation",
+                Alternative,
+                &[
+                    "uv pip install torch setuptools wheel ninja packaging",
+                    "uv pip install --no-build-isolation PACKAGE",
+                ],
+            );
+            plan.check(
+                "verify-torch-import",
+                &["{python} -c \"import torch; print(torch.__version__)\""],
+            );
+        }
+        Kind::PythonLibraryMissing => {
+            if plan.system.family == Some(Family::Windows) || plan.subject.ends_with(".lib") {
+                plan.general("fix-embedded-python", Recommended, &[]);
+                plan.general("fix-python-org", Alternative, &[]);
+            } else {
+                plan.install(Need::PythonHeaders);
+            }
+            plan.check("verify-python-library", &["{python} -c \"import sys, sysconfig; print(sys.base_prefix, sysconfig.get_config_var('LIBDIR'), sysconfig.get_config_var('LDLIBRARY'))\""]);
+        }
+        Kind::XpuToolchainMissing if plan.system.family == Some(Family::Windows) => {
+            plan.general(
+                "fix-oneapi",
+                Recommended,
+                &["\"C:\\Program Files (x86)\\Intel\\oneAPI\\setvars.bat\""],
+            );
+            plan.general(
+                "fix-level-zero",
+                Recommended,
+                &["set LEVEL_ZERO_V1_SDK_PATH=C:\\level-zero-win-sdk"],
+            );
+            plan.check(
+                "verify-level-zero",
+                &["where /r \"%LEVEL_ZERO_V1_SDK_PATH%\" ze_api.h"],
+            );
+        }
+        Kind::XpuToolchainMissing => {
+            plan.for_system(
+                "fix-level-zero",
+                "Debian, Ubuntu",
+                Recommended,
+                &[
+                    "sudo apt-get install -y libze-dev || sudo apt-get install -y level-zero-dev"
+                        .to_owned(),
+                ],
+            );
+            plan.general(
+                "fix-oneapi",
+                Alternative,
+                &["source /opt/intel/oneapi/setvars.sh"],
+            );
+            plan.check("verify-level-zero", &["printf '#include <level_zero/ze_api.h>\\n' | ${CXX:-g++} -x c++ -fsyntax-only - && echo found"]);
+        }
+        _ => {
+            plan.for_system(
+                "fix-rocm-packages",
+                "Debian, Ubuntu",
+                Recommended,
+                &["sudo apt-get install -y rocm-dev".to_owned()],
+            );
+            plan.for_system(
+                "fix-rocm-packages",
+                "Fedora, RHEL",
+                Recommended,
+                &["sudo dnf install -y rocm-hip-devel rocm-llvm".to_owned()],
+            );
+            plan.general(
+                "fix-rocm-path",
+                Alternative,
+                &[
+                    "export ROCM_HOME=/opt/rocm ROCM_PATH=/opt/rocm PATH=\"/opt/rocm/bin:$PATH\"",
+                    "export TRITON_HIP_LLD_PATH=/opt/rocm/llvm/bin/ld.lld",
+                ],
+            );
+            plan.check(
+                "verify-rocm",
+                &[
+                    "hipconfig --version",
+                    "{python} -c \"import torch; print(torch.version.hip)\"",
+                ],
+            );
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! What must hold: the driver's library (libcuda), the toolkit's (libcudart)
 //! and torch's own are three different things and never confused.
 
-use super::{Confidence, Verdict};
+use super::{Confidence, Verdict, base_name};
 use crate::case::{Case, Hit, is_triton_helper};
 use crate::context::Actor;
 use crate::kind::Kind;
@@ -150,11 +150,6 @@ pub fn ptxas_too_old(case: &Case) -> Option<Verdict> {
                 .with_detail(hit.get("found")),
         );
     }
-    if let Some(hit) = case.first(Signal::NvccUnknownGpu) {
-        return Some(
-            Verdict::new(Kind::PtxasTooOld, Confidence::Medium, hit).about_capture(hit, "arch"),
-        );
-    }
     let hit = case.first(Signal::UnrecognizedProcessor)?;
     Some(Verdict::new(Kind::PtxasTooOld, Confidence::Medium, hit).about_capture(hit, "arch"))
 }
@@ -175,11 +170,67 @@ pub fn cuda_version_mismatch(case: &Case) -> Option<Verdict> {
 }
 
 pub fn nvcc_rejects_gcc(case: &Case) -> Option<Verdict> {
-    let hit = case.first(Signal::NvccRejectsHost)?;
+    let Some(hit) = case.first(Signal::NvccRejectsHost) else {
+        return nvcc_chokes_on_host_headers(case);
+    };
     let verdict = Verdict::new(Kind::NvccRejectsGcc, Confidence::High, hit);
     Some(
         verdict
             .about_capture(hit, "limit")
             .with_detail(hit.get("found")),
     )
+}
+
+/// nvcc hands the host compiler's own headers back changed, and that compiler,
+/// newer than nvcc knows, no longer accepts them.
+fn nvcc_chokes_on_host_headers(case: &Case) -> Option<Verdict> {
+    let hit = case.first(Signal::NvccHostHeaders)?;
+    let by_nvcc = case
+        .commands
+        .iter()
+        .any(|(_, c)| base_name(&c.program).starts_with("nvcc"));
+    let confidence = if by_nvcc {
+        Confidence::High
+    } else {
+        Confidence::Medium
+    };
+    let newest_accepted = hit
+        .get("found")
+        .and_then(|version| version.parse::<u32>().ok())
+        .map_or("10".to_owned(), |version| (version - 1).to_string());
+    Some(Verdict::new(Kind::NvccRejectsGcc, confidence, hit).about(newest_accepted))
+}
+
+pub fn nvcc_too_old_for_gpu(case: &Case) -> Option<Verdict> {
+    let hit = case.first(Signal::NvccUnknownGpu)?;
+    Some(Verdict::new(Kind::NvccTooOldForGpu, Confidence::High, hit).about_capture(hit, "arch"))
+}
+
+fn header(case: &Case, wanted: fn(&str) -> bool) -> Option<&Hit> {
+    case.all(Message::HeaderMissing)
+        .find(|h| h.get("header").is_some_and(wanted))
+}
+
+pub fn xpu_toolchain_missing(case: &Case) -> Option<Verdict> {
+    let wanted = |name: &str| base_name(name) == "ze_api.h" || name.contains("sycl");
+    let hit = header(case, wanted)?;
+    Some(
+        Verdict::new(Kind::XpuToolchainMissing, Confidence::High, hit).about_capture(hit, "header"),
+    )
+}
+
+pub fn rocm_toolchain_missing(case: &Case) -> Option<Verdict> {
+    let verdict = |hit| Verdict::new(Kind::RocmToolchainMissing, Confidence::High, hit);
+    if let Some(hit) = header(case, |name| name.replace('\\', "/").starts_with("hip/")) {
+        return Some(verdict(hit).about_capture(hit, "header"));
+    }
+    if let Some(hit) = case.first(Signal::RocmNotFound) {
+        return Some(verdict(hit).about(hit.get("path").unwrap_or("ROCm").to_owned()));
+    }
+    let hip = |lib: &str| lib.trim_start_matches("lib").starts_with("amdhip64");
+    let hit = library(case, hip).next().or_else(|| {
+        case.all(Message::SharedObjectMissing)
+            .find(|h| h.get("lib").is_some_and(hip))
+    })?;
+    Some(verdict(hit).about_capture(hit, "lib"))
 }

@@ -62,10 +62,20 @@ pub fn python_h_cpp_extension(case: &Case) -> Option<Verdict> {
     let building = case.has(Signal::DistutilsBuildFailed);
     let confidence = if building {
         Confidence::High
-    } else {
+    } else if names_a_source_line(hit) {
         Confidence::Medium
+    } else {
+        // Perhaps only a text about the message.
+        Confidence::Low
     };
     Some(Verdict::new(Kind::PythonHCppExtension, confidence, hit).about_capture(hit, "header"))
+}
+
+/// Whether a compiler's message says where in a source file it stands.
+fn names_a_source_line(hit: &Hit) -> bool {
+    let before = hit.text.split("error").next().unwrap_or_default();
+    let bytes = before.as_bytes();
+    (1..bytes.len()).any(|at| matches!(bytes[at], b':' | b')') && bytes[at - 1].is_ascii_digit())
 }
 
 fn is_openmp_header(name: &str) -> bool {
@@ -242,8 +252,13 @@ pub fn libc_headers_missing(case: &Case) -> Option<Verdict> {
     if case.context.is_windows() {
         return None;
     }
-    if let Some(hit) = header_hits(case, is_system_header).find(|h| !h.text.contains("C1083")) {
-        let built_for_torch = case.context.has_actor() || case.has(Signal::DistutilsBuildFailed);
+    let built_for_torch = case.context.has_actor() || case.has(Signal::DistutilsBuildFailed);
+    // A name below `linux/` may also be a header of the project itself.
+    let certainly_system = |name: &str| SYSTEM_HEADERS.contains(&base_name(name));
+    let hit = header_hits(case, is_system_header)
+        .filter(|h| built_for_torch || h.get("header").is_some_and(certainly_system))
+        .find(|h| !h.text.contains("C1083"));
+    if let Some(hit) = hit {
         let confidence = if built_for_torch {
             Confidence::High
         } else {

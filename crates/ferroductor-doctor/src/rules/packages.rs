@@ -122,3 +122,16 @@ pub fn setuptools_missing(case: &Case) -> Option<Verdict> {
     };
     Some(Verdict::new(Kind::SetuptoolsMissing, confidence, hit).about_capture(hit, "module"))
 }
+
+/// pip and uv build in an environment of its own, which lacks the torch that
+/// the package's setup.py imports.
+pub fn torch_missing_in_build(case: &Case) -> Option<Verdict> {
+    let hit = case.first(Signal::TorchModuleMissing)?;
+    case.has(Signal::IsolatedBuild)
+        .then(|| Verdict::new(Kind::TorchMissingInBuild, Confidence::High, hit).about("torch"))
+}
+
+pub fn python_library_missing(case: &Case) -> Option<Verdict> {
+    let hit = case.first(Signal::PythonImportLibraryMissing)?;
+    Some(Verdict::new(Kind::PythonLibraryMissing, Confidence::High, hit).about_capture(hit, "lib"))
+}

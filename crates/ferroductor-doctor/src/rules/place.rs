@@ -255,6 +255,9 @@ pub fn path_with_spaces(case: &Case) -> Option<Verdict> {
             return Some(Verdict::new(Kind::PathWithSpaces, confidence, hit).about(path));
         }
     }
+    if let Some(verdict) = windows_path_cut_at_a_space(case) {
+        return Some(verdict);
+    }
     // The linker misses libtorch because its -L was split.
     let hit = case.all(Message::LibraryMissing).find(|h| {
         h.get("lib").is_some_and(|l| {
@@ -269,6 +272,26 @@ pub fn path_with_spaces(case: &Case) -> Option<Verdict> {
         w.contains(['/', '\\']) && !w.starts_with(['/', '-', '&']) && !w.contains(":/")
     })?;
     Some(Verdict::new(Kind::PathWithSpaces, Confidence::High, hit).about(stray.to_owned()))
+}
+
+/// cl and link take `C:\Program` of `C:\Program Files` for a file of its own.
+fn windows_path_cut_at_a_space(case: &Case) -> Option<Verdict> {
+    let cut = |hit: &&Hit| {
+        let Some((stem, _)) = hit.get("lib").and_then(|l| l.rsplit_once('.')) else {
+            return false;
+        };
+        let absolute = stem.get(1..3) == Some(":\\") && !stem.contains(' ');
+        let goes_on = format!("{stem} ");
+        let in_command = |flag: &str| flag.replace("\\\\", "\\").contains(&goes_on);
+        absolute
+            && (stem.ends_with(":\\Program")
+                || case
+                    .commands
+                    .iter()
+                    .any(|(_, c)| c.flags.iter().any(|f| in_command(&f.text))))
+    };
+    let hit = case.all(Message::LibraryMissing).find(cut)?;
+    Some(Verdict::new(Kind::PathWithSpaces, Confidence::High, hit).about_capture(hit, "lib"))
 }
 
 /// Windows refuses paths from this length on, unless long paths are enabled.

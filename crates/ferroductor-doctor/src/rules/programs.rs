@@ -58,6 +58,10 @@ pub fn no_cxx_compiler(case: &Case) -> Option<Verdict> {
         let verdict = Verdict::new(Kind::NoCxxCompiler, Confidence::High, hit).about("g++");
         return Some(verdict);
     }
+    if let Some(hit) = case.first(Signal::XcodeToolsMissing) {
+        let verdict = Verdict::new(Kind::NoCxxCompiler, Confidence::High, hit).about("clang++");
+        return Some(verdict);
+    }
     if let Some((hit, program)) = missing_programs(case, is_cxx).next() {
         let build = case.context.has_actor()
             || case.has(Signal::DistutilsBuildFailed)
