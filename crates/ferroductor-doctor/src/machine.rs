@@ -191,7 +191,7 @@ pub fn examine(system: &dyn System, args: &DoctorArgs, catalog: &Catalog) -> Rep
 
 /// What a probe printed is a log like any other.
 fn add_from_output(found: &mut Vec<MachineFinding>, printed: &str, ran: &str) {
-    let log = format!("{ran}\n{printed}");
+    let log = format!("{}\n{ran}\n{printed}", checks::STANDS_FOR);
     let Ok(case) = Case::read(log.as_bytes()) else {
         return;
     };

@@ -285,9 +285,15 @@ fn compiler_findings(
     }]
 }
 
+/// A probe is a compilation in Inductor's place; the rules are careful with
+/// compilers' messages that may come from anything.
+pub const STANDS_FOR: &str =
+    "torch._inductor.exc.InductorError: CppCompileError: C++ compile error";
+
 /// The rules for logs, applied to what a compiler printed.
 fn explain_output(text: &str) -> Vec<MachineFinding> {
-    let Ok(case) = Case::read(text.as_bytes()) else {
+    let log = format!("{STANDS_FOR}\n{text}");
+    let Ok(case) = Case::read(log.as_bytes()) else {
         return Vec::new();
     };
     let verdicts = rules::judge_all(&case).into_iter();

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const EXTENSION: &str = "#define PY_SSIZE_T_CLEAN\n#include <Python.h>\nstatic PyObject *answer(PyObject *self, PyObject *args) { (void)self; (void)args; return PyLong_FromLong(PY_VERSION_HEX >> 16); }\nstatic PyMethodDef methods[] = {{\"answer\", answer, METH_NOARGS, \"\"}, {NULL, NULL, 0, NULL}};\nstatic struct PyModuleDef module = {PyModuleDef_HEAD_INIT, \"ferroductor_probe\", NULL, -1, methods, NULL, NULL, NULL, NULL};\nextern \"C\" PyMODINIT_FUNC PyInit_ferroductor_probe(void) { return PyModule_Create(&module); }\n";
-const OPENMP: &str = "#include <omp.h>\n#include <cstdio>\nint main() {\n  int threads = 0;\n#pragma omp parallel reduction(+ : threads)\n  threads += 1;\n  std::printf(\"%d threads\\n\", threads);\n  return threads < 1;\n}\n";
+const OPENMP: &str = "#include <omp.h>\n#include <cstdio>\nint main() {\n  int threads = 0;\n#pragma omp parallel reduction(+ : threads)\n  threads += omp_get_num_threads() > 0;\n  std::printf(\"%d threads\\n\", threads);\n  return threads < 1;\n}\n";
 const LIBRARY: &str = "#ifdef _WIN32\n#define SHOWN __declspec(dllexport)\n#else\n#define SHOWN\n#endif\nextern \"C\" SHOWN int ferroductor_probe() { return 42; }\n";
 const INDUCTOR: &str = "import torch; f = lambda x: (x.sin() + 1).relu(); x = torch.arange(64.0); assert torch.allclose(torch.compile(f)(x), f(x), atol=1e-4); print('inductor works, torch', torch.__version__)";
 
@@ -76,7 +76,8 @@ pub fn run_all(
         ("probe-cache", cache),
         ("probe-inductor", inductor),
     ];
-    thread::scope(|scope| {
+    let missing = missing_folders(system, inventory);
+    let results = thread::scope(|scope| {
         let running: Vec<_> = probes
             .iter()
             .map(|(id, probe)| {
@@ -111,7 +112,28 @@ pub fn run_all(
             }
         };
         running.into_iter().map(finish).collect()
-    })
+    });
+    for path in missing {
+        if system.list(&path).is_ok_and(|l| l.is_empty()) {
+            // What stays behind is an empty folder.
+            let _ = system.remove_dir_all(&path);
+        }
+    }
+    results
+}
+
+fn cache_folder(inventory: &Inventory) -> Option<&Path> {
+    let folder = inventory.folders.iter().find(|f| f.purpose == "inductor")?;
+    Some(Path::new(&folder.path))
+}
+
+/// The folders that probes have to make, from the innermost outwards.
+fn missing_folders(system: &dyn System, inventory: &Inventory) -> Vec<PathBuf> {
+    let path = cache_folder(inventory).unwrap_or(Path::new("/"));
+    path.ancestors()
+        .take_while(|p| !system.exists(p))
+        .map(Path::to_path_buf)
+        .collect()
 }
 
 fn compiler(inventory: &Inventory) -> Option<&Cxx> {
@@ -266,15 +288,12 @@ fn cache(system: &dyn System, inventory: &Inventory) -> Attempted {
     let (Some(cxx), Some(python)) = (compiler(inventory), &inventory.python) else {
         return Attempted::skipped("no compiler or no interpreter");
     };
-    let Some(folder) = inventory.folders.iter().find(|f| f.purpose == "inductor") else {
+    let Some(folder) = cache_folder(inventory) else {
         return Attempted::skipped("no cache folder");
     };
     let build_and_load = || -> Result<Attempted, Attempted> {
-        if let Err(error) = system.create_dir_all(Path::new(&folder.path)) {
-            let ran = format!("mkdir -p {}", folder.path);
-            return Err(Attempted::failed(ran, format!("{}: {error}", folder.path)));
-        }
-        let scratch = Scratch::new(system, Some(Path::new(&folder.path)))?;
+        create(system, folder)?;
+        let scratch = Scratch::new(system, Some(folder))?;
         let source = scratch.write("library.cpp", LIBRARY)?;
         let output = scratch.file("library.so");
         let build = output_of(cxx.command().arg(source.as_str()), cxx, &output);
@@ -289,27 +308,7 @@ fn cache(system: &dyn System, inventory: &Inventory) -> Attempted {
                 .time_limit(LIMIT),
         )
     };
-    leaving_no_folders(system, Path::new(&folder.path), || either(build_and_load()))
-}
-
-/// Removes the empty folders that a probe had to make, from the innermost outwards.
-fn leaving_no_folders(
-    system: &dyn System,
-    path: &Path,
-    probe: impl FnOnce() -> Attempted,
-) -> Attempted {
-    let missing: Vec<PathBuf> = path
-        .ancestors()
-        .take_while(|p| !system.exists(p))
-        .map(Path::to_path_buf)
-        .collect();
-    let attempted = probe();
-    for path in missing {
-        if system.list(&path).is_ok_and(|l| l.is_empty()) {
-            let _ = system.remove_dir_all(&path);
-        }
-    }
-    attempted
+    either(build_and_load())
 }
 
 fn inductor(system: &dyn System, inventory: &Inventory) -> Attempted {
@@ -320,13 +319,10 @@ fn inductor(system: &dyn System, inventory: &Inventory) -> Attempted {
     if compiler_hangs(inventory) {
         return Attempted::skipped("the compiler does not answer");
     }
-    let cache = inventory.folders.iter().find(|f| f.purpose == "inductor");
-    let Some(cache) = cache.map(|f| Path::new(&f.path)) else {
+    let Some(cache) = cache_folder(inventory) else {
         return Attempted::skipped("no cache folder");
     };
-    leaving_no_folders(system, cache, || {
-        either(compile_with_inductor(system, python, cache))
-    })
+    either(compile_with_inductor(system, python, cache))
 }
 
 /// In folders of its own, so that nothing compiled before is found and nothing stays.
@@ -335,10 +331,7 @@ fn compile_with_inductor(
     python: &Python,
     cache: &Path,
 ) -> Result<Attempted, Attempted> {
-    system.create_dir_all(cache).map_err(|e| {
-        let ran = format!("mkdir -p {}", cache.display());
-        Attempted::failed(ran, e.to_string())
-    })?;
+    create(system, cache)?;
     let objects = Scratch::new(system, Some(cache))?;
     let temporary = Scratch::new(system, None)?;
     let command = Command::new(&python.executable)
@@ -353,6 +346,13 @@ fn compile_with_inductor(
         .without_env("TORCHDYNAMO_SUPPRESS_ERRORS")
         .time_limit(Duration::from_secs(300));
     step(system, &command)
+}
+
+fn create(system: &dyn System, folder: &Path) -> Result<(), Attempted> {
+    let shown = folder.display();
+    system
+        .create_dir_all(folder)
+        .map_err(|e| Attempted::failed(format!("mkdir -p {shown}"), format!("{shown}: {e}")))
 }
 
 fn compiler_hangs(inventory: &Inventory) -> bool {
