@@ -194,6 +194,8 @@ pub enum Step {
 pub struct Launch {
     pub kernel: KernelId,
     pub buffers: Vec<BufferId>,
+    /// Positions in `buffers` whose memory must start at a multiple of 64 bytes.
+    pub aligned: Vec<u32>,
     pub sizes: Vec<Dim>,
     /// Number of tiles: `0..tiles` is split over the threads.
     pub tiles: Dim,

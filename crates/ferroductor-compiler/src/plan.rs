@@ -11,10 +11,10 @@ use crate::fuse::{Nests, realize};
 use crate::graph::{E, Expr, Graph, Source, Tensor, TensorId, View, visit};
 use crate::layout::{argument_nodes, copy_of, geometry, has_geometry};
 use crate::lower::{Item, Meaning, Module, Numerics, lower};
-use crate::schedule::{Scheduled, schedule};
+use crate::schedule::{Scheduled, schedule, stream};
 use ferroductor_abi::{BufferId, Dim, KernelError, KernelId, Launch, Place, Program, Step};
 use ferroductor_ir::fx::{Arg, Graph as Fx, Kind, Node, TensorMeta, Value};
-use ferroductor_ir::kernel::{Kernel, Target};
+use ferroductor_ir::kernel::{Buf, Kernel, Target};
 use ferroductor_ir::{Atom, IExpr};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -397,16 +397,27 @@ impl<'a> Planner<'a> {
         options: &CompilerOptions,
     ) -> Result<Planner<'a>, CompileError> {
         let external = external_tensors(nests, fusion, demands);
+        // Their memory is an input's, which may start anywhere.
+        let overwrites: HashSet<TensorId> = module
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Mutate { copy, .. } => Some(*copy),
+                _ => None,
+            })
+            .collect();
         let scheduled = fusion
             .groups
             .iter()
             .map(|group| {
-                schedule(&module.graph, nests, group, &options.target, &|t| {
-                    external.contains(&t)
-                })
-                .map(Some)
+                let graph = &module.graph;
+                let target = &options.target;
+                let mut scheduled =
+                    schedule(graph, nests, group, target, &|t| external.contains(&t))?;
+                stream(graph, target, &mut scheduled, &|t| !overwrites.contains(&t));
+                Ok(Some(scheduled))
             })
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Vec<_>, CompileError>>()?;
         let mut planner = Planner {
             fx,
             module,
@@ -724,6 +735,12 @@ impl<'a> Planner<'a> {
             .iter()
             .map(|e| self.module.graph.errors[*e as usize].clone())
             .collect();
+        let aligned = scheduled.kernel.streamed().into_iter();
+        let aligned = aligned.filter_map(|buf| match buf {
+            Buf::Param(at) => Some(at),
+            Buf::Local(_) => None,
+        });
+        let aligned = aligned.collect();
         let identity = ferroductor_ir::text::identity(&scheduled.kernel);
         let kernel = match self.by_identity.get(&identity) {
             Some(known) => *known,
@@ -737,6 +754,7 @@ impl<'a> Planner<'a> {
         self.builder.push(Step::Kernel(Launch {
             kernel,
             buffers,
+            aligned,
             sizes,
             tiles,
             scratch,

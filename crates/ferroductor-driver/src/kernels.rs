@@ -30,6 +30,7 @@ pub(crate) fn target(options: &Options) -> Result<Target, DriverError> {
     };
     let mut target = Target::of(isa);
     (target.l1_bytes, target.l2_bytes) = (host.l1_bytes, host.l2_bytes);
+    target.last_cache_bytes = host.last_cache_bytes;
     target.has_bf16 = isa == host.isa && host.has_bf16;
     if supports(&target) {
         return Ok(target);

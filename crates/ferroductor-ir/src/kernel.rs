@@ -17,6 +17,8 @@
 //! * every prim that is not basic has a [`Function`] for its type and lanes in `functions`;
 //! * stores go to writable buffers; indices are elements, not bytes.
 
+use std::collections::BTreeSet;
+
 use crate::dtype::DType;
 use crate::index::IExpr;
 use crate::prim::{Literal, Prim, Scalar};
@@ -157,6 +159,13 @@ pub enum Stmt {
         value: ValueId,
         mask: ValueId,
     },
+    /// Like `Store` of a whole vector, past the caches. The address is a multiple of the vector's
+    /// size, and nothing in the kernel reads the buffer.
+    Stream {
+        buf: Buf,
+        index: IExpr,
+        value: ValueId,
+    },
     /// Writes lane by lane, in lane order, to the elements named by an `i64` vector.
     Scatter {
         buf: Buf,
@@ -245,6 +254,8 @@ pub struct Target {
     /// First- and second-level data cache of a core, in bytes.
     pub l1_bytes: usize,
     pub l2_bytes: usize,
+    /// The last cache before memory, in bytes.
+    pub last_cache_bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -298,6 +309,7 @@ impl Target {
             has_bf16: false,
             l1_bytes: 32 << 10,
             l2_bytes: 1 << 20,
+            last_cache_bytes: 32 << 20,
         }
     }
     /// Lanes of a full vector of this scalar type.
@@ -324,6 +336,31 @@ impl Kernel {
             at = at.checked_add(bytes)?.checked_next_multiple_of(64)?;
         }
         Some((offsets, at))
+    }
+
+    /// Buffers that are written by streaming stores.
+    pub fn streamed(&self) -> BTreeSet<Buf> {
+        fn collect(block: &Block, found: &mut BTreeSet<Buf>) {
+            for stmt in block {
+                match stmt {
+                    Stmt::Stream { buf, .. } => {
+                        found.insert(*buf);
+                    }
+                    Stmt::For { body, .. } => collect(body, found),
+                    Stmt::If {
+                        then, otherwise, ..
+                    } => {
+                        collect(then, found);
+                        collect(otherwise, found);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let mut found = BTreeSet::new();
+        collect(&self.setup, &mut found);
+        collect(&self.body, &mut found);
+        found
     }
 
     pub fn function(&self, prim: Prim, ty: Ty) -> Option<&Function> {

@@ -13,9 +13,13 @@ pub fn host_target() -> Option<Target> {
     if isa == Isa::Avx512 {
         target.has_bf16 = has_bf16_products();
     }
-    if let Some((l1, l2)) = caches() {
-        target.l1_bytes = l1;
-        target.l2_bytes = l2;
+    for (level, bytes) in caches() {
+        match level {
+            1 => target.l1_bytes = bytes,
+            2 => target.l2_bytes = bytes,
+            _ => {}
+        }
+        target.last_cache_bytes = bytes;
     }
     Some(target)
 }
@@ -69,22 +73,26 @@ mod arch {
         has!("avx512bf16")
     }
 
-    /// First- and second-level data cache of a core, in bytes, if the CPU tells.
-    pub fn caches() -> Option<(usize, usize)> {
+    /// Level and bytes of each data cache that the CPU tells of, nearest first.
+    pub fn caches() -> Vec<(u8, usize)> {
         use raw_cpuid::{CacheType, CpuId};
-        let (mut l1, mut l2) = (None, None);
-        for cache in CpuId::new().get_cache_parameters()? {
-            let bytes = cache.associativity()
-                * cache.physical_line_partitions()
-                * cache.coherency_line_size()
-                * cache.sets();
-            match (cache.level(), cache.cache_type()) {
-                (1, CacheType::Data | CacheType::Unified) => l1 = Some(bytes),
-                (2, CacheType::Data | CacheType::Unified) => l2 = Some(bytes),
-                _ => {}
-            }
-        }
-        Some((l1.filter(|b| *b > 0)?, l2.filter(|b| *b > 0)?))
+        let Some(parameters) = CpuId::new().get_cache_parameters() else {
+            return Vec::new();
+        };
+        let holds_data = |kind| matches!(kind, CacheType::Data | CacheType::Unified);
+        let mut caches: Vec<(u8, usize)> = parameters
+            .filter(|cache| holds_data(cache.cache_type()))
+            .map(|cache| {
+                let ways = cache.associativity() * cache.physical_line_partitions();
+                (
+                    cache.level(),
+                    ways * cache.coherency_line_size() * cache.sets(),
+                )
+            })
+            .filter(|cache| cache.1 > 0)
+            .collect();
+        caches.sort_unstable();
+        caches
     }
 }
 
@@ -111,18 +119,19 @@ mod arch {
         false
     }
 
-    pub fn caches() -> Option<(usize, usize)> {
+    pub fn caches() -> Vec<(u8, usize)> {
         let size = |index: u32| {
             let folder = format!("/sys/devices/system/cpu/cpu0/cache/index{index}");
             let kind = std::fs::read_to_string(format!("{folder}/type")).ok()?;
             let level = std::fs::read_to_string(format!("{folder}/level")).ok()?;
             let text = std::fs::read_to_string(format!("{folder}/size")).ok()?;
             let kibibytes: usize = text.trim().strip_suffix('K')?.parse().ok()?;
-            let level: u32 = level.trim().parse().ok()?;
+            let level: u8 = level.trim().parse().ok()?;
             (kind.trim() != "Instruction").then_some((level, kibibytes << 10))
         };
-        let of_level = |wanted| (0..8).filter_map(size).find(|(level, _)| *level == wanted);
-        Some((of_level(1)?.1, of_level(2)?.1))
+        let mut caches: Vec<(u8, usize)> = (0..8).filter_map(size).collect();
+        caches.sort_unstable();
+        caches
     }
 }
 
@@ -142,8 +151,8 @@ mod arch {
     pub fn has_bf16_products() -> bool {
         false
     }
-    pub fn caches() -> Option<(usize, usize)> {
-        None
+    pub fn caches() -> Vec<(u8, usize)> {
+        Vec::new()
     }
 }
 

@@ -262,6 +262,11 @@ impl<H: Host> Executable<H> {
         for buffer in &step.buffers {
             pointers.push(frame.pointer(*buffer)?);
         }
+        for at in &step.aligned {
+            if pointers[*at as usize].addr() % 64 != 0 {
+                return Err(RunError::runtime("internal error: a buffer is not aligned"));
+            }
+        }
         sizes.extend(step.sizes.iter().map(|d| frame.dim(*d)));
         let scratch = usize::try_from(frame.dim(step.scratch))
             .map_err(|_| RunError::runtime("internal error: a negative scratch size"))?;

@@ -258,6 +258,7 @@ fn launch(kernel: u32, buffers: &[u32], tiles: Dim) -> Launch {
     Launch {
         kernel: KernelId(kernel),
         buffers: buffers.iter().map(|b| BufferId(*b)).collect(),
+        aligned: Vec::new(),
         sizes: Vec::new(),
         tiles,
         scratch: Dim::Const(0),

@@ -156,6 +156,10 @@ impl Unit {
         writer.block(&kernel.body);
         writer.depth -= 1;
         writer.line("}");
+        if !kernel.streamed().is_empty() {
+            let fence = writer.context.prelude.template("fence");
+            writer.line(&format!("{fence}();"));
+        }
         writer.line("return 0;");
         let body = writer.text;
         for doc in &kernel.doc {
@@ -316,6 +320,7 @@ impl Used {
                 }
                 Stmt::Store { buf, index, .. }
                 | Stmt::StoreMasked { buf, index, .. }
+                | Stmt::Stream { buf, index, .. }
                 | Stmt::Prefetch { buf, index } => {
                     self.buffers.insert(*buf);
                     note_sizes(index, &mut self.sizes);

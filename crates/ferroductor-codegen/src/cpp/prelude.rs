@@ -58,6 +58,30 @@ template <class V> INLINE V ramp(int64_t first, int64_t step) {
 }",
     ),
     (
+        "stream",
+        &["store"],
+        "// To an address that is a multiple of the vector's size, past the caches.
+template <class V> INLINE void stream(void *at, V value) {
+#ifdef __x86_64__
+  if constexpr (sizeof(V) == 64) _mm512_stream_si512(static_cast<__m512i *>(at), (__m512i)value);
+  else if constexpr (sizeof(V) == 32) _mm256_stream_si256(static_cast<__m256i *>(at), (__m256i)value);
+  else _mm_stream_si128(static_cast<__m128i *>(at), (__m128i)value);
+#else
+  store(at, value);
+#endif
+}",
+    ),
+    (
+        "fence",
+        &[],
+        "// Orders what was streamed before what follows.
+INLINE void fence() {
+#ifdef __x86_64__
+  _mm_sfence();
+#endif
+}",
+    ),
+    (
         "prefetch",
         &[],
         "// Asks for an element that will be read later. The index may lie outside the array.
@@ -345,6 +369,9 @@ impl Prelude {
 
     /// A template by name.
     pub fn template(&mut self, name: &'static str) -> &'static str {
+        if matches!(name, "stream" | "fence") {
+            self.uses_intrinsics = true;
+        }
         if self.templates.insert(name) {
             let row = TEMPLATES.iter().find(|row| row.0 == name);
             for needed in row.map_or(&[][..], |row| row.1) {
@@ -492,7 +519,7 @@ INLINE {acc} dot_bf16({acc} acc, {pairs} a, {pairs} b) {{
             text.push_str("#include <type_traits>\n");
         }
         if self.uses_intrinsics {
-            text.push_str("#include <immintrin.h>\n");
+            text.push_str("#ifdef __x86_64__\n#include <immintrin.h>\n#endif\n");
         }
         text.push_str("\n#define INLINE static inline __attribute__((always_inline))\n\n");
         for ty in &self.types {

@@ -88,6 +88,7 @@ impl<'u> Writer<'u> {
                 mask,
             } => self.store_where((*buf, index), *value, *mask),
             Stmt::Scatter { buf, index, value } => self.scatter(*buf, *index, *value),
+            Stmt::Stream { buf, index, value } => self.stream(*buf, index, *value),
             Stmt::Prefetch { buf, index } => self.prefetch(*buf, index),
             Stmt::Fail { cond, code } => {
                 let cond = self.context.operand(*cond);
@@ -190,6 +191,14 @@ impl<'u> Writer<'u> {
         };
         self.print_pending(&|expr| expr.reads_memory);
         self.line(&line);
+    }
+
+    fn stream(&mut self, buf: Buf, index: &IExpr, value: ValueId) {
+        let value = self.context.as_stored(value);
+        let address = self.context.address(buf, index);
+        let stream = self.context.prelude.template("stream");
+        self.print_pending(&|expr| expr.reads_memory);
+        self.line(&format!("{stream}({}, {});", address.text, value.text));
     }
 
     /// By way of an integer, since the address may lie outside the array.
@@ -336,7 +345,7 @@ fn count_block(block: &[Stmt], uses: &mut HashMap<ValueId, usize>) {
                 count(*cond, uses);
             }
             Stmt::Reg { init: value, .. } | Stmt::Set { value, .. } => count(*value, uses),
-            Stmt::Store { index, value, .. } => {
+            Stmt::Store { index, value, .. } | Stmt::Stream { index, value, .. } => {
                 count_index(index, uses);
                 count(*value, uses);
             }

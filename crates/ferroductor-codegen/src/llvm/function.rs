@@ -58,6 +58,7 @@ pub(super) fn emit<'c>(
         scope,
         registers: HashMap::new(),
         depth: 0,
+        has_streamed: false,
     };
     emitter.run(frame.begin, frame.end)
 }
@@ -184,6 +185,7 @@ pub(super) struct Emitter<'c, 'm> {
     pub registers: Registers<'c>,
     /// Number of loops around the present position.
     depth: usize,
+    has_streamed: bool,
 }
 
 /// What a block declared, to be forgotten behind it.
@@ -215,6 +217,7 @@ impl<'c, 'm> Emitter<'c, 'm> {
             self.statement(stmt, &mut declared)?;
         }
         self.emit_loop(TILE, (begin, end, 1), Interval::count(), &kernel.body)?;
+        self.fence()?;
         let success = self.b.context.i32_type().const_zero();
         self.b.builder.build_return(Some(&success))?;
         Ok(())
@@ -279,6 +282,11 @@ impl<'c, 'm> Emitter<'c, 'm> {
                 let place = (*buf, index);
                 memory::store_masked(&self.b, &self.scope, &self.places, place, value, mask)
             }
+            Stmt::Stream { buf, index, value } => {
+                let value = self.value(*value)?;
+                self.has_streamed = true;
+                memory::stream(&self.b, &self.scope, &self.places, (*buf, index), value)
+            }
             Stmt::Scatter { buf, index, value } => {
                 let (index, value) = (self.value(*index)?, self.value(*value)?);
                 memory::scatter(&self.b, &self.places, *buf, index, value)
@@ -323,6 +331,14 @@ impl<'c, 'm> Emitter<'c, 'm> {
             .ok_or_else(|| CodegenError::Llvm("no present block".into()))
     }
 
+    /// What was streamed so far is visible to whoever learns that the call has ended.
+    fn fence(&self) -> Done {
+        if self.has_streamed {
+            memory::fence(&self.b, self.b.target.isa)?;
+        }
+        Ok(())
+    }
+
     // Control flow.
 
     fn fail(&mut self, cond: ValueId, code: u32) -> Done {
@@ -333,6 +349,7 @@ impl<'c, 'm> Emitter<'c, 'm> {
             .builder
             .build_conditional_branch(cond, failed, passed)?;
         self.b.builder.position_at_end(failed);
+        self.fence()?;
         let code = self.b.context.i32_type().const_int(u64::from(code), false);
         self.b.builder.build_return(Some(&code))?;
         self.b.builder.position_at_end(passed);

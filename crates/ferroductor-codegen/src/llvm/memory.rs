@@ -4,7 +4,7 @@
 //! overlap only where the kernel says so, or where one is a local array; `Bool` is a byte in
 //! memory, read by comparing with 0 and written as 0 or 1.
 
-use ferroductor_ir::kernel::{Buf, Kernel, Ty};
+use ferroductor_ir::kernel::{Buf, Isa, Kernel, Ty};
 use ferroductor_ir::{DType, IExpr};
 use inkwell::IntPredicate;
 use inkwell::context::Context;
@@ -382,6 +382,37 @@ pub(super) fn store_masked<'c>(
 fn alignment<'c>(b: &Build<'c, '_>, dtype: DType) -> BasicValueEnum<'c> {
     let bytes = b.context.i32_type().const_int(dtype.size() as u64, false);
     bytes.into()
+}
+
+/// Writes a whole vector to an address that is a multiple of its size, past the caches.
+pub(super) fn stream<'c>(
+    b: &Build<'c, '_>,
+    scope: &Scope<'c>,
+    places: &Places<'c>,
+    (buf, index): (Buf, &IExpr),
+    value: Value<'c>,
+) -> Result<(), CodegenError> {
+    let place = places.get(buf)?;
+    let at = address(b, scope, place, index)?;
+    let bytes = place.dtype.size() as u32 * value.ty.lanes;
+    let instruction = b.builder.build_store(at, to_memory(b, value)?)?;
+    instruction
+        .set_alignment(bytes)
+        .map_err(|e| CodegenError::Llvm(e.to_string()))?;
+    let one = b.context.i32_type().const_int(1, false);
+    let hint = b.context.metadata_node(&[one.into()]);
+    instruction
+        .set_metadata(hint, b.context.get_kind_id("nontemporal"))
+        .map_err(|_| CodegenError::Llvm("metadata refused".into()))?;
+    places.tag(place, instruction)
+}
+
+/// Streaming stores are ordered like others from here on.
+pub(super) fn fence(b: &Build<'_, '_>, isa: Isa) -> Result<(), CodegenError> {
+    match isa {
+        Isa::Neon => Ok(()),
+        _ => b.effect("llvm.x86.sse.sfence", &[], &[]),
+    }
 }
 
 /// Writes lane by lane, in lane order, so that the last of equal indices stays.

@@ -8,6 +8,7 @@ mod eval;
 mod loops;
 pub mod prepare;
 mod reduce;
+mod stream;
 mod tiles;
 mod turn;
 
@@ -19,6 +20,7 @@ use eval::Evaluator;
 use ferroductor_ir::kernel::*;
 use loops::{Loops, Tiling};
 use prepare::{Action, prepare};
+pub use stream::stream;
 
 /// A kernel with what its parameters stand for.
 #[derive(Clone, Debug)]

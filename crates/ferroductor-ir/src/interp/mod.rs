@@ -283,7 +283,7 @@ impl Machine<'_, '_, '_> {
                 let at = self.code.registers.begin[id.0 as usize];
                 self.registers[at..at + lanes.len()].copy_from_slice(&lanes);
             }
-            Stmt::Store { buf, index, value } => {
+            Stmt::Store { buf, index, value } | Stmt::Stream { buf, index, value } => {
                 let first = self.index(index)?;
                 for (lane, bits) in self.lanes(*value).to_vec().into_iter().enumerate() {
                     self.store(*buf, first.wrapping_add(lane as i64), bits)?;

@@ -168,6 +168,11 @@ impl Renumber {
                 value: self.value(*value),
                 mask: self.value(*mask),
             },
+            Stmt::Stream { buf, index, value } => Stmt::Stream {
+                buf: *buf,
+                index: self.index(index),
+                value: self.value(*value),
+            },
             Stmt::Scatter { buf, index, value } => Stmt::Scatter {
                 buf: *buf,
                 index: self.value(*index),

@@ -397,12 +397,15 @@ impl Parser {
                     _ => Stmt::Set { id, value },
                 })
             }
-            "store" => {
+            "store" | "stream" => {
                 let buf = self.buffer()?;
                 let index = self.index()?;
                 self.symbol("]")?;
                 self.symbol("=")?;
                 let value = self.value()?;
+                if word == "stream" {
+                    return Ok(Stmt::Stream { buf, index, value });
+                }
                 if !self.accept_word("where") {
                     return Ok(Stmt::Store { buf, index, value });
                 }

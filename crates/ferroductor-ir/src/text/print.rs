@@ -157,6 +157,9 @@ impl Printer {
                     mask.0
                 );
             }
+            Stmt::Stream { buf, index, value } => {
+                line!(self, "stream {}[{index}] = %{}", buffer_name(*buf), value.0);
+            }
             Stmt::Scatter { buf, index, value } => {
                 line!(
                     self,

@@ -92,6 +92,7 @@ pub enum VerifyErrorKind {
     /// A buffer of a type without native code.
     OpaqueBuffer(Buf),
     StoreToReadOnly(Buf),
+    StreamSize(Ty),
     Step(i64),
     ZeroFailCode,
     /// The target has no instruction for it.
@@ -132,6 +133,7 @@ impl fmt::Display for VerifyErrorKind {
             NotAFunction(prim) => write!(f, "{prim} is basic and needs no function"),
             NotInFunction(what) => write!(f, "{what} may not stand in a function"),
             OpaqueBuffer(b) => write!(f, "{b:?} has a type without native code"),
+            StreamSize(ty) => write!(f, "no register has the size of {ty:?}"),
             StoreToReadOnly(b) => write!(f, "store to {b:?}, which is read-only"),
             Step(step) => write!(f, "a loop's step must be positive, not {step}"),
             ZeroFailCode => f.write_str("the code of a failed check must not be 0"),
@@ -383,6 +385,10 @@ impl Verifier<'_> {
                 .store(*buf, index, *value)
                 .and_then(|()| self.store_mask(*value, *mask))
                 .map_err(self.at("store")),
+            Stmt::Stream { buf, index, value } => self
+                .store(*buf, index, *value)
+                .and_then(|()| self.whole_vector(*value))
+                .map_err(self.at("stream")),
             Stmt::Scatter { buf, index, value } => self
                 .scatter(*buf, *index, *value)
                 .map_err(self.at("scatter")),
@@ -436,6 +442,17 @@ impl Verifier<'_> {
     fn store_mask(&self, value: ValueId, mask: ValueId) -> Check {
         let ty = self.scope.value(value)?;
         self.scope.expect(mask, ty.with(Scalar::Bool), "mask")
+    }
+
+    /// Streaming stores exist for the sizes of vector registers.
+    fn whole_vector(&self, value: ValueId) -> Check {
+        let ty = self.scope.value(value)?;
+        let bytes = ty.scalar.size() * ty.lanes as usize;
+        if [16, 32, 64].contains(&bytes) {
+            Ok(())
+        } else {
+            Err(VerifyErrorKind::StreamSize(ty))
+        }
     }
 
     fn scatter(&self, buf: Buf, index: ValueId, value: ValueId) -> Check {

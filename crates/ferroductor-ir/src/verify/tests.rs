@@ -212,6 +212,8 @@ fn stores_go_to_writable_buffers_of_the_value_type() {
     assert!(matches!(refusal(other_type), Mismatch { .. }));
     let no_buffer = "%0 = const f64 1.0 store l3[0] = %0";
     assert_eq!(refusal(no_buffer), UnknownBuffer(Buf::Local(3)));
+    let odd = "%0 = const f32x2 0.0 stream p1[0] = %0";
+    assert_eq!(refusal(odd), StreamSize(Ty::new(DType::F32, 2)));
     let narrow = "%0 = const i64x4 0 %1 = const f32x8 0.0 scatter p1[%0] = %1";
     assert!(matches!(refusal(narrow), Mismatch { .. }));
     let mut k = kernel_with("");
