@@ -94,8 +94,10 @@ impl Operands {
         if self.key.sizes[2] != self.value.sizes[2] || self.query.sizes[3] != self.key.sizes[3] {
             return Err(Reason::new("attention over operands of different sizes"));
         }
-        if self.query.sizes[2].is_one() {
-            return Err(Reason::new("attention of a single row"));
+        let divisible = |size: &IExpr| size.as_const().is_some_and(|s| s % 4 == 0);
+        let widths = [&self.query.sizes[3], &self.value.sizes[3]];
+        if self.query.sizes[2].is_one() && !widths.into_iter().all(divisible) {
+            return Err(Reason::new("attention of a single row of odd width"));
         }
         Ok(())
     }

@@ -15,6 +15,7 @@
 
 mod operands;
 mod products;
+mod single;
 mod softmax;
 
 use super::eval::Evaluator;
@@ -218,7 +219,14 @@ impl Attending<'_, '_> {
         }
     }
 
-    fn emit(mut self) -> Result<Tiling> {
+    fn emit(self) -> Result<Tiling> {
+        match self.attend.m {
+            Some(_) => self.emit_blocks(),
+            None => self.emit_single(),
+        }
+    }
+
+    fn emit_blocks(mut self) -> Result<Tiling> {
         let tile_rows = self.tile_rows();
         let blocks = self.rows.ceil_div(tile_rows);
         let batches = self.place_batch(&blocks);
@@ -232,15 +240,7 @@ impl Attending<'_, '_> {
         self.pack_query(&scratch, &row)?;
         self.clear(&scratch)?;
         let last = self.last_key(&row);
-        let step = self.block_keys();
-        let first = self.eval.open_for(IExpr::zero(), last.clone(), step);
-        let count = match last.as_const() {
-            Some(keys) if keys % step == 0 => IExpr::constant(step),
-            _ => {
-                let left = (&last - &first).smaller(&IExpr::constant(step));
-                self.eval.emitter.index_value(&left)
-            }
-        };
+        let (first, count) = self.open_blocks(&last);
         self.fill(&key_matrix, &first, &count)?;
         self.fill(&value_matrix, &first, &count)?;
         self.multiply_keys(&scratch, &key_matrix, &first, &count)?;
@@ -248,19 +248,31 @@ impl Attending<'_, '_> {
         self.multiply_values(&scratch, &value_matrix, &row, &first, &count)?;
         self.eval.close();
         self.finish(&scratch, &row)?;
-        let elements = |e: &IExpr| self.graph.hint(e).max(1);
         let attend = self.attend;
-        let width = [attend.d, attend.c]
-            .iter()
-            .map(|a| a.map_or(1, |a| elements(&self.prepared.axes[a as usize])))
-            .sum::<i64>();
-        let keys = attend
-            .n
-            .map_or(1, |a| elements(&self.prepared.axes[a as usize]));
+        let width = self.hint(attend.d) + self.hint(attend.c);
         Ok(Tiling {
             tiles: &batches * &blocks,
-            elements: keys * tile_rows * (width + 32) / 16,
+            elements: self.hint(attend.n) * tile_rows * (width + 32) / 16,
         })
+    }
+
+    fn hint(&self, axis: Option<u32>) -> i64 {
+        axis.map_or(1, |a| self.graph.hint(&self.prepared.axes[a as usize]))
+            .max(1)
+    }
+
+    /// Opens the loop over blocks of the keys before `last`: a block's first key and its length.
+    fn open_blocks(&mut self, last: &IExpr) -> (IExpr, IExpr) {
+        let step = self.block_keys();
+        let first = self.eval.open_for(IExpr::zero(), last.clone(), step);
+        let count = match last.as_const() {
+            Some(keys) if keys % step == 0 => IExpr::constant(step),
+            _ => {
+                let left = (last - &first).smaller(&IExpr::constant(step));
+                self.eval.emitter.index_value(&left)
+            }
+        };
+        (first, count)
     }
 
     /// Sets the axes of batch and heads from the tile id; how many there are together.

@@ -36,7 +36,7 @@ impl Attending<'_, '_> {
     }
 
     /// The distance of elements along an axis, if it is the same everywhere.
-    fn stride(&mut self, load: &Load, axis: Option<u32>) -> Option<IExpr> {
+    pub(super) fn stride(&mut self, load: &Load, axis: Option<u32>) -> Option<IExpr> {
         let stride = match axis {
             Some(axis) => load.index[0].coefficient(axis)?,
             None => IExpr::one(),

@@ -10,12 +10,12 @@ use ferroductor_ir::{IExpr, Literal, Prim};
 const RUN: i64 = 8;
 
 impl Attending<'_, '_> {
-    fn constant(&mut self, value: f64, lanes: u32) -> ValueId {
+    pub(super) fn constant(&mut self, value: f64, lanes: u32) -> ValueId {
         let ty = Ty::new(self.dtype, lanes);
         self.eval.emitter.constant(Literal::Float(value), ty)
     }
 
-    fn read(&mut self, buf: Buf, index: &IExpr, lanes: u32) -> ValueId {
+    pub(super) fn read(&mut self, buf: Buf, index: &IExpr, lanes: u32) -> ValueId {
         self.eval.emitter.push_here(Op::Load {
             buf,
             index: index.clone(),
@@ -56,7 +56,7 @@ impl Attending<'_, '_> {
     }
 
     /// The greatest score itself, or 0 where there is none yet.
-    fn finite_or_zero(&mut self, greatest: ValueId) -> Result<ValueId> {
+    pub(super) fn finite_or_zero(&mut self, greatest: ValueId) -> Result<ValueId> {
         let lanes = self.eval.emitter.ty(greatest).lanes;
         let none = self.constant(f64::NEG_INFINITY, lanes);
         let zero = self.constant(0.0, lanes);
