@@ -151,6 +151,138 @@ def test_other_instruction_sets(isa):
     subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=600)
 
 
+def _by_hand(q, k, v, mask):
+    scores = q @ k.transpose(-1, -2) * 0.25
+    return torch.softmax(scores if mask is None else scores + mask, -1) @ v
+
+
+def _in_float(q, k, v, mask):
+    scores = torch.matmul(q, k.transpose(2, 3)) / 4 + mask
+    return torch.matmul(torch.softmax(scores, -1, dtype=torch.float32).to(q.dtype), v)
+
+
+def _where(q, k, v, mask):
+    seen = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool).tril(k.shape[2] - q.shape[2])
+    scores = torch.where(seen, q @ k.mT, torch.finfo(q.dtype).min)
+    return torch.softmax(scores, -1) @ v
+
+
+def _slopes(q, k, v, mask):
+    distance = torch.arange(k.shape[2]) - torch.arange(q.shape[2])[:, None]
+    slopes = torch.linspace(-0.5, 0.5, q.shape[1])[:, None, None]
+    return torch.softmax(q @ k.mT + (slopes * distance).to(q.dtype), -1) @ v
+
+
+def _added_in_the_product(q, k, v, mask):
+    q, k, v = q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1)
+    scores = torch.baddbmm(mask.expand(2, 4, *mask.shape[-2:]).flatten(0, 1), q, k.mT, alpha=0.25)
+    return torch.softmax(scores, -1) @ v
+
+
+#: Attention as models write it, over the operands of a case.
+BY_HAND = {
+    "plain": (_by_hand, "plain"),
+    "masked": (_by_hand, "mask_of_everything"),
+    "padded": (_by_hand, "mask_of_keys"),
+    "in_float": (_in_float, "mask_of_scores"),
+    "where": (_where, "several_blocks"),
+    "slopes": (_slopes, "projected"),
+    "added_in_the_product": (_added_in_the_product, "mask_of_scores"),
+    "single_row": (_by_hand, "single_row"),
+    "single_row_masked": (_by_hand, "single_row_masked"),
+}
+
+
+def _attentions(folder):
+    """How many attentions the tensor IR of the last graph has."""
+    [text] = folder.glob("*/1-tensors.txt")
+    return text.read_text().count("= attention over")
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shapes", SHAPES)
+@pytest.mark.parametrize("name", BY_HAND)
+def test_by_hand(name, shapes, dtype, tmp_path):
+    function, case = BY_HAND[name]
+    operands = CASES[case].operands(dtype)
+    gold, eager = function(*_double(operands)), function(*operands)
+    dynamic = shapes == "symbolic" or None
+    got = compiled(function, dynamic=dynamic, options={"dump": str(tmp_path)})(*operands)
+    symbolic_row = case.startswith("single_row") and shapes == "symbolic"
+    assert _attentions(tmp_path) == (0 if symbolic_row else 1)
+    _hold_to_fp64_rule(got, eager, gold)
+
+
+def _weights_too(q, k, v):
+    weights = torch.softmax(q @ k.mT, -1)
+    return weights @ v, weights
+
+
+def _other_softmax(q, k, v):
+    return torch.softmax(q @ k.mT, -2) @ v
+
+
+def _not_normalised(q, k, v):
+    return torch.exp(q @ k.mT) @ v
+
+
+def _two_products(q, k, v):
+    return torch.softmax(q @ k.mT + k @ q.mT, -1) @ v
+
+
+def _row_of_another(q, k, v):
+    scores = q @ k.mT
+    weights = torch.exp(scores - scores.amax(-1, keepdim=True))
+    return (weights / weights.flip(2).sum(-1, keepdim=True)) @ v
+
+
+@pytest.mark.parametrize(
+    "function", (_weights_too, _other_softmax, _not_normalised, _two_products, _row_of_another)
+)
+def test_near_misses(function, tmp_path):
+    operands = [torch.randn(2, 3, 20, 20) / 4 for _ in range(3)]
+    got = compiled(function, options={"dump": str(tmp_path)})(*operands)
+    assert _attentions(tmp_path) == 0
+    torch.testing.assert_close(got, function(*operands), rtol=1e-4, atol=1e-5)
+
+
+def test_rows_without_keys_by_hand_are_nan(tmp_path):
+    q, k, v, mask = CASES["mask_of_scores"].operands(torch.float32)
+    mask[3] = -INFINITY
+    got = compiled(_by_hand, options={"dump": str(tmp_path)})(q, k, v, mask)
+    assert _attentions(tmp_path) == 1
+    expected = _by_hand(q, k, v, mask)
+    assert expected[:, :, 3].isnan().all()
+    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6, equal_nan=True)
+
+
+def test_training_by_hand_keeps_the_weights():
+    q, k, v, _ = CASES["plain"].operands(torch.float32)
+
+    def gradients(function):
+        leaves = [o.detach().clone().requires_grad_() for o in (q, k, v)]
+        function(*leaves, None).square().sum().backward()
+        return [leaf.grad for leaf in leaves]
+
+    torch.testing.assert_close(
+        gradients(compiled(_by_hand)), gradients(_by_hand), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_safe_softmax_of_the_reference_path(tmp_path):
+    """Values wider than keys take sdpa's reference path, whose rows without keys are zeros."""
+    q, k, v = torch.randn(2, 4, 9, 16), torch.randn(2, 4, 20, 16), torch.randn(2, 4, 20, 24)
+    mask = torch.zeros(9, 20)
+    mask[3] = -INFINITY
+
+    def function(q, k, v, mask):
+        return F.scaled_dot_product_attention(q, k, v, mask)
+
+    got = compiled(function, options={"dump": str(tmp_path)})(q, k, v, mask)
+    assert _attentions(tmp_path) == 1
+    torch.testing.assert_close(got, function(q, k, v, mask), rtol=1e-5, atol=1e-6)
+
+
 def test_values_of_the_log_sum():
     """The second result, which the backward needs, as ATen gives it."""
     q, k, v, _ = CASES["projected"].operands(torch.float32)

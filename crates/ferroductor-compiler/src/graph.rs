@@ -118,8 +118,7 @@ pub enum Source {
     Assemble(Vec<Part>),
 }
 
-/// `out[b…, m, c] = sum_n p(n) v(b…, n, c)`, where `p` is the softmax over `n` of the scores, and 0
-/// where every score of a row is negative infinity.
+/// `out[b…, m, c] = sum_n p(n) v(b…, n, c)`, where `p` is the softmax over `n` of the scores.
 ///
 /// Variables are the dimensions of the tensor, then `d` and `n`.
 #[derive(Clone, Debug)]
@@ -137,6 +136,9 @@ pub struct Attention {
     pub score: E,
     /// Scores of keys after the row's own number are negative infinity whatever `score` is.
     pub causal: bool,
+    /// A row whose scores all are negative infinity gives zeros; otherwise NaN, as arithmetic has
+    /// it.
+    pub zeros_if_unseen: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -68,6 +68,7 @@ fn scaled_dot_product(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning>
             score
         },
         causal,
+        zeros_if_unseen: true,
     };
     let out = cx.define(&meta, Source::Attention(Box::new(attention)));
     let log_sum = cx.define(&log_meta, Source::LogSumExp { of: out });

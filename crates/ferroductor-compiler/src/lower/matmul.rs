@@ -1,6 +1,7 @@
 //! Matrix products: contractions with whatever is added to them as ordinary pointwise work.
 
 use super::args::{Operand, variables};
+use super::attention_pattern::recognise;
 use super::{Args, Lowered, Lowerer, Meaning, Reason, Rule};
 use crate::graph::{self, Combine, Expr, Load, Source, View, prim};
 use ferroductor_ir::{DType, IExpr, Prim, fx};
@@ -89,6 +90,9 @@ fn product(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let b = cx.tensor(args.need(1, "mat2")?)?;
     if meta.dtype != a.dtype {
         return Err(Reason::new("a product in another dtype"));
+    }
+    if let Some(attention) = recognise(cx, &a, &b, &meta) {
+        return Ok(Meaning::Tensor(attention));
     }
     Ok(Meaning::Tensor(contract(cx, &a, &b, &meta, meta.dtype)?))
 }

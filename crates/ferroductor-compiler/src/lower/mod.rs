@@ -6,6 +6,7 @@
 mod activation;
 mod args;
 mod attention;
+mod attention_pattern;
 mod check;
 mod create;
 mod indexing;
@@ -261,6 +262,11 @@ impl<'a> Lowerer<'a> {
                 Meaning::Foreign { node, index }
             }
         }
+    }
+
+    /// The node being lowered.
+    pub(crate) fn current_node(&self) -> usize {
+        self.node
     }
 
     /// Metadata of the node's (first) tensor result.

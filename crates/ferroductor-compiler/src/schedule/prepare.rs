@@ -54,6 +54,7 @@ pub struct Attend {
     pub product: TensorId,
     pub score: E,
     pub causal: bool,
+    pub zeros_if_unseen: bool,
     pub log_sum: Option<(TensorId, IExpr)>,
     /// Axes of the rows, the keys, the depth and the result's columns.
     pub m: Option<u32>,
@@ -235,6 +236,7 @@ fn flatten_group(graph: &Graph, nests: &Nests, group: &Group) -> Prepared {
                         product: attention.product,
                         score: expr(&attention.score),
                         causal: attention.causal,
+                        zeros_if_unseen: attention.zeros_if_unseen,
                         log_sum: log_sum.map(|t| (t, flat(graph, t, rows))),
                         m: axis(rank - 2),
                         n: axis(rank + 1),

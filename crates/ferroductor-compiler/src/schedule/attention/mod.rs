@@ -10,9 +10,10 @@
 //! * a row's result does not depend on which tile or thread computes it;
 //! * rows beyond the matrix are computed from its last row and never stored; nothing that they
 //!   would read outside the operands is read;
-//! * a row whose scores are all negative infinity gives zeros, and zero as its logarithm; NaN in a
-//!   score makes the row NaN.
+//! * a row whose scores are all negative infinity gives zeros, and zero as its logarithm, or NaN,
+//!   as the attention says; NaN in a score makes the row NaN.
 
+mod masks;
 mod operands;
 mod products;
 mod single;
@@ -25,6 +26,7 @@ use crate::error::CompileError;
 use crate::graph::{Expr, Graph, TensorId, visit};
 use ferroductor_ir::kernel::*;
 use ferroductor_ir::{DType, IExpr, Literal};
+use masks::Staged;
 
 type Result<T> = std::result::Result<T, CompileError>;
 
@@ -236,6 +238,7 @@ impl Attending<'_, '_> {
         let scratch = self.scratch();
         let key_matrix = self.key_matrix();
         let value_matrix = self.value_matrix();
+        let staged = self.staged();
 
         self.pack_query(&scratch, &row)?;
         self.clear(&scratch)?;
@@ -244,7 +247,11 @@ impl Attending<'_, '_> {
         self.fill(&key_matrix, &first, &count)?;
         self.fill(&value_matrix, &first, &count)?;
         self.multiply_keys(&scratch, &key_matrix, &first, &count)?;
-        self.weigh(&scratch, &row, &first, &count)?;
+        for each in &staged {
+            self.stage(each, &row, &first, &count)?;
+        }
+        self.score(&scratch, &staged, (&row, &first, &count))?;
+        self.weigh(&scratch, &count)?;
         self.multiply_values(&scratch, &value_matrix, &row, &first, &count)?;
         self.eval.close();
         self.finish(&scratch, &row)?;
@@ -342,8 +349,8 @@ impl Attending<'_, '_> {
     }
 
     /// Must scores be computed row by row at all, or where rows are missing? See
-    /// [`Attending::weigh`].
-    fn score_access(&self) -> ScoreAccess {
+    /// [`Attending::score`].
+    fn score_access(&self, staged: &[Staged]) -> ScoreAccess {
         let Some(m) = self.attend.m else {
             return ScoreAccess::Single;
         };
@@ -353,6 +360,7 @@ impl Attending<'_, '_> {
         let mut reads_rows = false;
         visit(&self.attend.score, &mut |e| match &**e {
             Expr::Load(load) if load.tensor == self.attend.product => {}
+            Expr::Load(load) if staged.iter().any(|s| s.load == *load) => {}
             Expr::Load(load) => reads_rows |= load.index[0].uses_var(m) || !load.values.is_empty(),
             Expr::Check { .. } => reads_rows = true,
             _ => {}

@@ -203,6 +203,15 @@ impl Attending<'_, '_> {
         Ok(())
     }
 
+    /// Row `at` of the tile, or the matrix's last.
+    pub(super) fn clamped_row(&mut self, row: &IExpr, at: &IExpr) -> IExpr {
+        let position = match self.rows.as_const() {
+            Some(rows) if rows % self.tile_rows() == 0 => row + at,
+            _ => (row + at).smaller(&(&self.rows - &IExpr::one())),
+        };
+        self.eval.emitter.index_value(&position)
+    }
+
     fn query_element(
         &mut self,
         buf: Buf,
@@ -211,11 +220,7 @@ impl Attending<'_, '_> {
         step: &IExpr,
         lanes: u32,
     ) -> ValueId {
-        let position = match self.rows.as_const() {
-            Some(rows) if rows % self.tile_rows() == 0 => row + at,
-            _ => (row + at).smaller(&(&self.rows - &IExpr::one())),
-        };
-        let position = self.eval.emitter.index_value(&position);
+        let position = self.clamped_row(row, at);
         self.set_axis(self.attend.m, &position);
         self.set_axis(self.attend.d, step);
         let index = self.eval.place(&self.attend.query.index[0]);

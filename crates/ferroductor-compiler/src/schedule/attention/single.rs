@@ -12,6 +12,8 @@ use ferroductor_ir::{IExpr, Literal, Prim};
 
 /// Vectors of the result held in registers.
 const RESULT_VECTORS: i64 = 8;
+/// Multiplications of a few keys that are written out one after the other.
+const UNROLLED: i64 = 256;
 
 /// The arrays of a tile in scratch.
 struct Row {
@@ -160,12 +162,7 @@ impl Attending<'_, '_> {
         n: &IExpr,
         full: bool,
     ) -> Result<()> {
-        let attend = self.attend;
         let lanes = self.dividing_lanes(&self.depth);
-        let zero = self.constant(0.0, lanes as u32);
-        let sums: Vec<RegId> = (0..self.lanes)
-            .map(|_| self.eval.emitter.register(zero))
-            .collect();
         let mut positions = Vec::new();
         for i in 0..self.lanes {
             let at = n + &IExpr::constant(i);
@@ -175,6 +172,51 @@ impl Attending<'_, '_> {
             };
             positions.push(self.eval.emitter.index_value(&(first + &at)));
         }
+        let width = self.depth.as_const().unwrap_or(lanes);
+        let sums = if width / lanes * self.lanes <= UNROLLED {
+            self.dot_in_order(row, &positions, width)?
+        } else {
+            self.dot_together(row, &positions)?
+        };
+        for (at, value) in self.fold(sums)?.into_iter().enumerate() {
+            let index = n + &IExpr::constant(at as i64 * lanes);
+            self.eval.emitter.store(row.scores, index, value);
+        }
+        Ok(())
+    }
+
+    /// Key after key, so that memory is read in order.
+    fn dot_in_order(&mut self, row: &Row, positions: &[IExpr], width: i64) -> Result<Vec<ValueId>> {
+        let attend = self.attend;
+        let lanes = self.dividing_lanes(&self.depth);
+        let mut parts = Vec::new();
+        for d in (0..width).step_by(lanes as usize) {
+            let d = IExpr::constant(d);
+            let query = self.read(row.query, &d, lanes as u32);
+            parts.push((d, query));
+        }
+        let mut sums = Vec::new();
+        for position in positions {
+            let mut sum = self.constant(0.0, lanes as u32);
+            for (d, query) in &parts {
+                self.set_axis(attend.n, position);
+                let key = self.part(&attend.key, attend.d, d, lanes)?;
+                sum = self.eval.emitter.prim(Prim::Fma, &[key, *query, sum])?;
+            }
+            sums.push(sum);
+        }
+        Ok(sums)
+    }
+
+    /// All keys step by step through the depth, where that is too long to write out.
+    fn dot_together(&mut self, row: &Row, positions: &[IExpr]) -> Result<Vec<ValueId>> {
+        let attend = self.attend;
+        let lanes = self.dividing_lanes(&self.depth);
+        let zero = self.constant(0.0, lanes as u32);
+        let sums: Vec<RegId> = positions
+            .iter()
+            .map(|_| self.eval.emitter.register(zero))
+            .collect();
         let d = self.eval.open_for(IExpr::zero(), self.depth.clone(), lanes);
         let query = self.read(row.query, &d, lanes as u32);
         for (position, register) in positions.iter().zip(&sums) {
@@ -185,12 +227,7 @@ impl Attending<'_, '_> {
             self.eval.emitter.set(*register, sum);
         }
         self.eval.close();
-        let sums = sums.iter().map(|r| self.eval.emitter.get(*r)).collect();
-        for (at, value) in self.fold(sums)?.into_iter().enumerate() {
-            let index = n + &IExpr::constant(at as i64 * lanes);
-            self.eval.emitter.store(row.scores, index, value);
-        }
-        Ok(())
+        Ok(sums.into_iter().map(|r| self.eval.emitter.get(r)).collect())
     }
 
     /// Vectors of partial sums, one for each key, become vectors with one sum in a lane. Neighbours
@@ -366,12 +403,8 @@ impl Attending<'_, '_> {
     fn finish_row(&mut self, row: &Row, state: &State) -> Result<()> {
         let total = self.eval.emitter.get(state.total);
         let total = self.fold_one(Prim::Add, total)?;
-        let (zero, one) = (self.constant(0.0, 1), self.constant(1.0, 1));
-        let nothing = self.eval.emitter.prim(Prim::Eq, &[total, zero])?;
-        let total = self
-            .eval
-            .emitter
-            .prim(Prim::Select, &[nothing, one, total])?;
+        let total = self.divisor(total)?;
+        let one = self.constant(1.0, 1);
         let log_sum = self.attend.log_sum.clone();
         if let Some((tensor, offset)) = log_sum.filter(|(t, _)| (self.external)(*t)) {
             let greatest = self.eval.emitter.get(state.greatest);

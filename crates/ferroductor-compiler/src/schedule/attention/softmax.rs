@@ -2,6 +2,7 @@
 
 use super::super::eval::{Home, Vector};
 use super::super::loops::store;
+use super::masks::Staged;
 use super::{Attending, Result, ScoreAccess, Scratch};
 use ferroductor_ir::kernel::*;
 use ferroductor_ir::{IExpr, Literal, Prim};
@@ -23,16 +24,9 @@ impl Attending<'_, '_> {
         })
     }
 
-    /// Turns the block's products into scores and these into weights; the rows' greatest scores
-    /// and totals follow, and the factor by which what came before shrinks.
-    pub(super) fn weigh(
-        &mut self,
-        scratch: &Scratch,
-        row: &IExpr,
-        first: &IExpr,
-        count: &IExpr,
-    ) -> Result<()> {
-        self.score(scratch, row, first, count)?;
+    /// Turns the block's scores into weights; the rows' greatest scores and totals follow, and the
+    /// factor by which what came before shrinks.
+    pub(super) fn weigh(&mut self, scratch: &Scratch, count: &IExpr) -> Result<()> {
         let lanes = self.lanes as u32;
         let tile_rows = IExpr::constant(self.tile_rows());
         let at = self.eval.open_for(IExpr::zero(), tile_rows, self.lanes);
@@ -67,14 +61,13 @@ impl Attending<'_, '_> {
     }
 
     /// The block's products become scores in place.
-    fn score(
+    pub(super) fn score(
         &mut self,
         scratch: &Scratch,
-        row: &IExpr,
-        first: &IExpr,
-        count: &IExpr,
+        staged: &[Staged],
+        (row, first, count): (&IExpr, &IExpr, &IExpr),
     ) -> Result<()> {
-        let access = self.score_access();
+        let access = self.score_access(staged);
         let present = self.present_rows(row);
         let lanes = self.lanes;
         let whole = match access {
@@ -105,6 +98,7 @@ impl Attending<'_, '_> {
                 lanes: step as u32,
             });
             let index = &line + &at;
+            self.place_staged(staged, &index);
             let home = Home::Placed(scratch.scores, index.clone());
             self.eval.homes.insert(self.attend.product, home);
             let attend = self.attend;
@@ -213,6 +207,17 @@ impl Attending<'_, '_> {
         })
     }
 
+    /// What sums are divided by: the total, or 1 where nothing was seen and zeros are wanted.
+    pub(super) fn divisor(&mut self, total: ValueId) -> Result<ValueId> {
+        if !self.attend.zeros_if_unseen {
+            return Ok(total);
+        }
+        let lanes = self.eval.emitter.ty(total).lanes;
+        let (zero, one) = (self.constant(0.0, lanes), self.constant(1.0, lanes));
+        let nothing = self.eval.emitter.prim(Prim::Eq, &[total, zero])?;
+        self.eval.emitter.prim(Prim::Select, &[nothing, one, total])
+    }
+
     /// Divides by the totals and stores the rows that exist.
     pub(super) fn finish(&mut self, scratch: &Scratch, row: &IExpr) -> Result<()> {
         let lanes = self.lanes as u32;
@@ -221,12 +226,8 @@ impl Attending<'_, '_> {
         let tile_rows = IExpr::constant(self.tile_rows());
         let at = self.eval.open_for(IExpr::zero(), tile_rows, self.lanes);
         let total = self.read(scratch.total, &at, lanes);
-        let (zero, one) = (self.constant(0.0, lanes), self.constant(1.0, lanes));
-        let nothing = self.eval.emitter.prim(Prim::Eq, &[total, zero])?;
-        let total = self
-            .eval
-            .emitter
-            .prim(Prim::Select, &[nothing, one, total])?;
+        let total = self.divisor(total)?;
+        let one = self.constant(1.0, lanes);
         let factor = self.eval.emitter.prim(Prim::Div, &[one, total])?;
         self.eval.emitter.store(scratch.factor, at.clone(), factor);
         if log_sum.is_some() {
