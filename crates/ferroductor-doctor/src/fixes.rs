@@ -5,6 +5,8 @@
 //! [`crate::repair`] does that after asking.
 
 mod kinds;
+mod macos;
+mod windows;
 
 use crate::diagnosis::{Fix, Grade, Step};
 use crate::facts;
@@ -41,6 +43,11 @@ pub fn plan(kind: Kind, subject: &str, system: &SystemGuess, catalog: &Catalog) 
     planner.add_platform_default();
     planner.add_way_out();
     planner.plan.fixes.sort_by_key(|f| f.grade);
+    match system.family {
+        Some(Family::Windows) => windows::translate(&mut planner.plan),
+        Some(Family::MacOs) => macos::translate(&mut planner.plan),
+        _ => {}
+    }
     planner.plan
 }
 

@@ -252,7 +252,7 @@ fn prelude(torch: bool) -> String {
 /// Runs a script in a mount namespace of its own.
 fn in_namespace(script: &str) -> Output {
     Command::new("timeout")
-        .args(["300", "unshare", "-m", "sh", "-c", script])
+        .args(["900", "unshare", "-m", "sh", "-c", script])
         .output()
         .expect("unshare is there")
 }
@@ -536,11 +536,12 @@ fn what_apt_removed_is_installed_or_unpacked_again() {
         return;
     }
     let as_root = "chroot /mnt/o/m env USER=root";
+    let remove = "names=$(dpkg-query -W -f='${binary:Package}\n' | grep -E '^(libpython3.*-dev|(g[+][+]|gcc|clang)(-[0-9]+)?|libc6-dev)(:|$)'); \
+        chroot /mnt/o/m apt-get remove -y $names > /mnt/removed 2>&1 || { cat /mnt/removed >&2; exit 1; }";
     for user in [as_root, AS_STRANGER] {
         let script = format!(
-            "chroot /mnt/o/m sh -c 'apt-get remove -y libpython3-dev \"libpython3.*-dev\" g++ \"g++-*\" gcc \"gcc-[0-9]*\" \"clang-*\" libc6-dev > /mnt/removed 2>&1'; \
-             mount --bind $(mkdir /mnt/empty; echo /mnt/empty) /mnt/o/m/root/.pyenv 2> /dev/null || true; \
-             {user} PATH=/usr/sbin:/usr/bin:/sbin:/bin /mnt/doctor doctor --fix --yes {ON_VENV} --format json 2> /mnt/said || {{ cat /mnt/said >&2; }}"
+            "{remove}; mkdir /mnt/empty; mount --bind /mnt/empty /mnt/o/m/root; \
+             {user} PATH=/usr/sbin:/usr/bin:/sbin:/bin /mnt/doctor doctor --fix --yes {ON_VENV} --format json 2> /mnt/said || cat /mnt/said >&2"
         );
         let (output, left) = in_overlay(&script);
         let report: Value = serde_json::from_slice(&output.stdout)

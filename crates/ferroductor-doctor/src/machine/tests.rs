@@ -402,3 +402,180 @@ fn a_failing_probe_is_explained_by_its_output() {
             .any(|v| !v.passed && v.printed.contains("Python.h"))
     );
 }
+
+/// A machine with Python and torch, without compiler and headers.
+fn stripped(release: &str, user: u32) -> FakeSystem {
+    FakeSystem::default()
+        .with_user(user)
+        .with_env("HOME", "/home/me")
+        .with_env("USER", "me")
+        .with_file("/home/me/.keep", "")
+        .with_file("/tmp/.keep", "")
+        .with_file(
+            "/etc/passwd",
+            "root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n",
+        )
+        .with_file("/etc/os-release", release)
+        .with_program("/usr/bin/python3")
+        .with_program("/usr/bin/openssl")
+        .with_script(
+            "python3",
+            "importlib",
+            exits(0, &python_answer("2.12.0", "3.12.3"), ""),
+        )
+}
+
+fn planned_lines(system: &FakeSystem) -> Vec<String> {
+    let args = DoctorArgs {
+        quick: true,
+        ..DoctorArgs::default()
+    };
+    let report = examine(system, &args, &Catalog::new(Language::English));
+    let plan = repair::plan(system, None, &report);
+    plan.steps.iter().map(repair::Step::line).collect()
+}
+
+#[test]
+fn each_distribution_gets_the_lines_of_its_package_manager() {
+    let table: [(&str, &[&str]); 6] = [
+        (
+            "ID=ubuntu\nVERSION_ID=\"24.04\"\n",
+            &[
+                "apt-get update",
+                "apt-get install -y --no-install-recommends build-essential",
+                "apt-get install -y --no-install-recommends python3.12-dev",
+            ],
+        ),
+        (
+            "ID=fedora\n",
+            &[
+                "dnf install -y gcc gcc-c++",
+                "dnf install -y python3.12-devel",
+            ],
+        ),
+        (
+            "ID=rocky\nID_LIKE=\"rhel centos fedora\"\n",
+            &[
+                "dnf install -y gcc gcc-c++",
+                "dnf install -y python3.12-devel",
+            ],
+        ),
+        (
+            "ID=opensuse-leap\n",
+            &[
+                "zypper --non-interactive install gcc gcc-c++",
+                "zypper --non-interactive install python312-devel",
+            ],
+        ),
+        (
+            "ID=arch\n",
+            &[
+                "pacman -S --needed --noconfirm base-devel",
+                "pacman -S --needed --noconfirm python",
+            ],
+        ),
+        (
+            "ID=alpine\n",
+            &["apk add build-base", "apk add python3-dev"],
+        ),
+    ];
+    for (release, lines) in table {
+        assert_eq!(planned_lines(&stripped(release, 0)), lines, "{release}");
+        // Without rights nothing of that may be planned.
+        assert_eq!(
+            planned_lines(&stripped(release, 1000)),
+            Vec::<String>::new()
+        );
+        let with_sudo = stripped(release, 1000)
+            .with_program("/usr/bin/sudo")
+            .with_script("sudo", "-n true", exits(0, "", ""));
+        assert!(
+            planned_lines(&with_sudo)
+                .iter()
+                .all(|l| l.starts_with("sudo "))
+        );
+    }
+}
+
+#[test]
+fn without_rights_debian_packages_are_unpacked_into_the_home() {
+    let mut system = stripped("ID=debian\nVERSION_ID=\"12\"\n", 1000);
+    for program in ["apt-get", "dpkg", "sh"] {
+        system = system.with_program(&format!("/usr/bin/{program}"));
+    }
+    let lines = planned_lines(&system);
+    let base = "/home/me/.local/share/ferroductor/toolchain";
+    assert!(
+        lines
+            .iter()
+            .any(|l| l.contains("download libpython3.12-dev"))
+    );
+    assert!(
+        lines
+            .iter()
+            .any(|l| l.contains("--download-only install g++ gcc libc6-dev"))
+    );
+    assert!(
+        lines
+            .iter()
+            .any(|l| l.starts_with(&format!("export PATH={base}/bin:")))
+    );
+    assert!(lines.iter().all(|l| l.contains("/home/me/")), "{lines:#?}");
+}
+
+#[test]
+fn a_failed_step_stops_what_depends_on_it_and_is_taken_back() {
+    let mut system = stripped("ID=debian\nVERSION_ID=\"12\"\n", 1000);
+    for program in ["apt-get", "dpkg", "sh"] {
+        system = system.with_program(&format!("/usr/bin/{program}"));
+    }
+    let offline = exits(100, "", "E: Could not resolve 'deb.debian.org'");
+    let system = system.with_script("apt-get", "update", offline);
+    let catalog = Catalog::new(Language::English);
+    let args = DoctorArgs {
+        quick: true,
+        ..DoctorArgs::default()
+    };
+    let report = examine(&system, &args, &catalog);
+    let plan = repair::plan(&system, None, &report);
+    let applied = repair::apply(&system, &plan, &catalog);
+    let state = |s: RepairState| applied.results.iter().filter(|r| r.state == s).count();
+    assert_eq!(state(RepairState::Failed), 1);
+    assert!(state(RepairState::Skipped) >= 6, "{:#?}", applied.results);
+    assert!(applied.variables.is_empty());
+    let made = Path::new("/home/me/.local/share/ferroductor");
+    assert!(!system.exists(made));
+}
+
+#[test]
+fn interpreters_of_other_origins_are_repaired_by_their_own_tools() {
+    let table = [
+        (
+            "/home/me/.pyenv/versions/3.12.3",
+            "pyenv install --force 3.12.3",
+        ),
+        (
+            "/home/me/.local/share/uv/python/cpython-3.12.3-linux-x86_64-gnu",
+            "uv python install --reinstall 3.12",
+        ),
+        (
+            "/opt/homebrew/Cellar/python@3.12/3.12.3",
+            "brew reinstall python@3.12",
+        ),
+    ];
+    for (prefix, line) in table {
+        let answer = python_answer("2.12.0", "3.12.3")
+            .replace("\"/usr\"", &format!("\"{prefix}\""))
+            .replace(
+                "/usr/include/python3.12",
+                &format!("{prefix}/include/python3.12"),
+            );
+        let machine = stripped("ID=debian\nVERSION_ID=\"12\"\n", 0)
+            .with_program("/usr/bin/g++")
+            .with_program("/usr/bin/gcc")
+            .with_script("g++", "--version", exits(0, GCC, ""))
+            .with_script("gcc", "--version", exits(0, GCC, ""))
+            .with_script("python3", "importlib", exits(0, &answer, ""));
+        assert_eq!(planned_lines(&machine), [line]);
+    }
+}

@@ -11,8 +11,9 @@ pub fn render(report: &Report) -> String {
     for result in &report.verification {
         lines.extend(probe(result));
     }
+    let known_system = report.facts.system.family.is_some();
     for finding in &report.findings {
-        lines.extend(described(finding));
+        lines.extend(described(finding, known_system));
     }
     let problems = report.problems.iter();
     lines.extend(problems.map(|p| format!("problem {}: {}", p.id, p.text)));
@@ -56,7 +57,7 @@ fn probe(result: &VerificationResult) -> Vec<String> {
     vec![format!("failed {id}: {}", said.unwrap_or_default().trim())]
 }
 
-fn described(finding: &Finding) -> Vec<String> {
+fn described(finding: &Finding, known_system: bool) -> Vec<String> {
     let confidence = match finding.confidence {
         crate::rules::Confidence::High => "high",
         crate::rules::Confidence::Medium => "medium",
@@ -68,11 +69,14 @@ fn described(finding: &Finding) -> Vec<String> {
         finding.cause
     )];
     if let Some(fix) = finding.fixes.first() {
-        lines.extend(
-            fix.commands
-                .iter()
-                .map(|c| format!("fix {}: {c}", finding.id.slug())),
-        );
+        let id = finding.id.slug();
+        // Which system a fix is for matters where the system is not known.
+        let system = fix.system.as_ref().filter(|_| !known_system);
+        let lead = match system {
+            Some(system) => format!("fix {id} ({system})"),
+            None => format!("fix {id}"),
+        };
+        lines.extend(fix.commands.iter().map(|c| format!("{lead}: {c}")));
     }
     lines
 }
