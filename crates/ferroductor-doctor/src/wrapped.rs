@@ -58,10 +58,17 @@ enum Flow {
     AtSpace,
 }
 
+/// How wide a line was, and whether it could have been broken at a space.
+#[derive(Debug, Clone, Copy)]
+struct Width {
+    characters: usize,
+    has_spaces: bool,
+}
+
 /// Watches the lines of a log and joins those that belong together.
 #[derive(Debug, Default)]
 pub struct Unwrapper {
-    widths: VecDeque<usize>,
+    widths: VecDeque<Width>,
     joined: Option<Joined>,
     last: Option<(u64, String, usize)>,
 }
@@ -86,8 +93,16 @@ impl Unwrapper {
         if self.widths.len() >= REGION {
             self.widths.pop_front();
         }
-        self.widths.push_back(width);
-        self.last = ((NARROWEST..=WIDEST).contains(&width)).then(|| {
+        self.widths.push_back(Width {
+            characters: width,
+            has_spaces: line.trim().contains(' '),
+        });
+        let longest_head = if line.trim().contains(' ') {
+            WIDEST
+        } else {
+            4 * WIDEST
+        };
+        self.last = ((NARROWEST..=longest_head).contains(&width)).then(|| {
             let (_, mut text, _) = self.last.take().unwrap_or_default();
             text.clear();
             text.push_str(line);
@@ -103,16 +118,23 @@ impl Unwrapper {
 
     fn flow_into(&self, line: &str, width: usize) -> Option<Flow> {
         let (_, last, last_width) = self.last.as_ref()?;
-        if width > WIDEST || line.trim().is_empty() {
+        if width == usize::MAX || line.trim().is_empty() {
             return None;
         }
-        let page = self.widths.iter().copied().max()?.max(width);
-        let full_lines = self.widths.iter().filter(|w| **w == page).count();
+        let widths = self.widths.iter().map(|w| w.characters);
+        let page = widths.clone().max()?.max(width);
+        let full_lines = widths.filter(|w| *w == page).count();
         let usual = USUAL_WIDTHS.contains(&page);
         if *last_width == page && (usual || full_lines >= 2) {
             return Some(Flow::Hard);
         }
-        let page = *USUAL_WIDTHS.iter().find(|w| **w >= page)?;
+        // A word that is wider than the page stands on a line of its own.
+        let breakable = self.widths.iter().filter(|w| w.has_spaces);
+        let widest = breakable.map(|w| w.characters).max()?;
+        if widest < NARROWEST {
+            return None;
+        }
+        let page = *USUAL_WIDTHS.iter().find(|w| **w >= widest)?;
         let first_word = line.split_whitespace().next()?.chars().count();
         let no_room = last_width + 1 + first_word > page;
         (no_room && !last.ends_with([':', ';', '{'])).then_some(Flow::AtSpace)

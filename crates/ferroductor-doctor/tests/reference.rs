@@ -221,3 +221,264 @@ fn github_annotations_are_single_lines() {
     assert!(text.lines().all(|l| l.starts_with("::")), "{text}");
     assert!(text.starts_with("::error title=python-h-inductor-cpp::"));
 }
+
+/// What the answer must say, clause by clause: a name for the clause, and for
+/// each language words of which all must stand in one text of the answer.
+const CLAUSES: &[(&str, [&[&str]; 4])] = &[
+    (
+        "the headers of exactly this version are missing, though the interpreter is there",
+        [
+            &["headers of exactly Python 3.13 are missing", "interpreter"],
+            &[
+                "fichiers d’en-tête de Python 3.13 (exactement cette version) manquent",
+                "interpréteur",
+            ],
+            &[
+                "Faltan los archivos de cabecera de Python 3.13, de esa versión exacta",
+                "intérprete",
+            ],
+            &["缺少 Python 3.13 的头文件", "必须完全一致", "解释器"],
+        ],
+    ),
+    (
+        "why: Debian-like systems, containers, virtual environments, minimal installs",
+        [
+            &["Debian", "containers", "virtual environment", "minimal"],
+            &[
+                "Debian",
+                "conteneurs",
+                "environnements virtuels",
+                "minimales",
+            ],
+            &["Debian", "contenedores", "entornos virtuales", "mínimas"],
+            &["Debian", "容器", "虚拟环境", "最小化安装"],
+        ],
+    ),
+    (
+        "what Inductor wanted with Python's C API",
+        [
+            &["Inductor", "extension module", "C API"],
+            &["Inductor", "module d’extension", "API C"],
+            &["Inductor", "módulo de extensión", "API de C"],
+            &["Inductor", "扩展模块", "C API"],
+        ],
+    ),
+    (
+        "where the compiler looked",
+        [
+            &["Where the compiler looked", "/usr/include/python3.13"],
+            &["Où le compilateur a cherché", "/usr/include/python3.13"],
+            &["Dónde buscó el compilador", "/usr/include/python3.13"],
+            &["编译器查找过的位置", "/usr/include/python3.13"],
+        ],
+    ),
+    (
+        "Python's version, torch's place and OpenMP as read from the command",
+        [
+            &[
+                "Read from the command",
+                "Python 3.13",
+                "/home/ana/.local/lib/python3.13/site-packages/torch",
+                "OpenMP is switched on",
+            ],
+            &[
+                "Lu dans la commande",
+                "Python 3.13",
+                "/home/ana/.local/lib/python3.13/site-packages/torch",
+                "OpenMP est activé",
+            ],
+            &[
+                "Leído del comando",
+                "Python 3.13",
+                "/home/ana/.local/lib/python3.13/site-packages/torch",
+                "OpenMP está activado",
+            ],
+            &[
+                "从命令中读出",
+                "Python 3.13",
+                "/home/ana/.local/lib/python3.13/site-packages/torch",
+                "OpenMP 已启用",
+            ],
+        ],
+    ),
+    (
+        "what InductorError and CppCompileError are",
+        [
+            &[
+                "InductorError is the wrapper",
+                "CppCompileError",
+                "compiler was started",
+            ],
+            &[
+                "InductorError est l’enveloppe",
+                "CppCompileError",
+                "compilateur C++ a été lancé",
+            ],
+            &[
+                "InductorError es la envoltura",
+                "CppCompileError",
+                "el compilador de C++ se inició",
+            ],
+            &["InductorError 是", "CppCompileError", "编译器已启动"],
+        ],
+    ),
+    (
+        "when the verbose variables help, and that here they do not",
+        [
+            &[
+                "TORCHDYNAMO_VERBOSE=1",
+                "TORCH_LOGS=\"+dynamo\"",
+                "graph breaks",
+                "here they add nothing",
+            ],
+            &[
+                "TORCHDYNAMO_VERBOSE=1",
+                "TORCH_LOGS=\"+dynamo\"",
+                "ruptures de graphe",
+                "ici ils n’apportent rien",
+            ],
+            &[
+                "TORCHDYNAMO_VERBOSE=1",
+                "TORCH_LOGS=\"+dynamo\"",
+                "rupturas de grafo",
+                "aquí no aportan nada",
+            ],
+            &[
+                "TORCHDYNAMO_VERBOSE=1",
+                "TORCH_LOGS=\"+dynamo\"",
+                "图中断",
+                "在这里没有帮助",
+            ],
+        ],
+    ),
+    (
+        "where the archive does not carry it: deadsnakes",
+        [
+            &["does not carry Python 3.13", "deadsnakes"],
+            &["n’ont pas Python 3.13", "deadsnakes"],
+            &["no tienen Python 3.13", "deadsnakes"],
+            &["没有 Python 3.13", "deadsnakes"],
+        ],
+    ),
+    (
+        "or a build from source",
+        [
+            &["build it from source"],
+            &["construisez-le depuis les sources"],
+            &["constrúyalo desde las fuentes"],
+            &["从源码构建"],
+        ],
+    ),
+    (
+        "CPATH where the headers are elsewhere",
+        [
+            &["headers of exactly Python 3.13 are elsewhere"],
+            &["sont ailleurs sur cette machine"],
+            &["en otro lugar de esta máquina"],
+            &["这台机器别处"],
+        ],
+    ),
+    (
+        "how to check that Python.h is now there",
+        [
+            &["Python.h of exactly Python 3.13 is where"],
+            &["Python.h de Python 3.13 (exactement cette version) est là"],
+            &["Python.h de Python 3.13"],
+            &["Python.h"],
+        ],
+    ),
+    (
+        "when re-installing or upgrading torch is right, and when not",
+        [
+            &[
+                "Re-installing or upgrading torch",
+                "another version",
+                "does not support Python 3.13",
+                "not repaired by it",
+            ],
+            &[
+                "Réinstaller ou mettre à jour torch",
+                "autre version",
+                "ne prend pas en charge Python 3.13",
+                "n’est pas réparé",
+            ],
+            &[
+                "Reinstalar o actualizar torch",
+                "otra versión",
+                "no admite Python 3.13",
+                "no se arregla así",
+            ],
+            &[
+                "重装或升级 torch",
+                "以外的版本",
+                "不支持 Python 3.13",
+                "不能靠它修复",
+            ],
+        ],
+    ),
+    (
+        "where to look if it persists",
+        [
+            &["If it persists", "sysconfig"],
+            &["Si cela persiste", "sysconfig"],
+            &["Si persiste", "sysconfig"],
+            &["如果问题依旧", "sysconfig"],
+        ],
+    ),
+    (
+        "the same model runs at once with Ferroductor",
+        [
+            &["same model runs at once with Ferroductor"],
+            &["le même modèle s’exécute tout de suite avec Ferroductor"],
+            &["el mismo modelo", "Ferroductor"],
+            &["同一个模型", "Ferroductor"],
+        ],
+    ),
+    (
+        "what was being attempted, and by whom",
+        [
+            &["TorchInductor", "was compiling a generated C++ kernel"],
+            &["TorchInductor", "compilait un noyau C++ généré"],
+            &["TorchInductor", "compilaba un kernel de C++ generado"],
+            &["TorchInductor", "编译一个生成的 C++ 内核"],
+        ],
+    ),
+];
+
+/// Every text of the JSON answer, one per entry.
+fn texts(value: &serde_json::Value, all: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(text) => all.push(text.replace('\u{a0}', " ")),
+        serde_json::Value::Array(items) => items.iter().for_each(|v| texts(v, all)),
+        serde_json::Value::Object(members) => members.values().for_each(|v| texts(v, all)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_clause_is_said_in_every_language() {
+    for (index, language) in Language::ALL.iter().enumerate() {
+        let report = reference(*language, None);
+        let json = serde_json::to_value(&report).expect("plain data");
+        let mut all = Vec::new();
+        texts(&json, &mut all);
+        for (clause, words) in CLAUSES {
+            let said = all
+                .iter()
+                .any(|text| words[index].iter().all(|word| text.contains(word)));
+            assert!(
+                said,
+                "{language:?} does not say: {clause}\n{}",
+                all.join("\n")
+            );
+        }
+        let flags = &report.findings[0]
+            .command
+            .as_ref()
+            .expect("the command")
+            .flags;
+        assert!(flags.len() > 20 && flags.iter().all(|f| !f.meaning.is_empty()));
+        let unexplained = flags.iter().filter(|f| f.role == "other").count();
+        assert_eq!(unexplained, 0, "{flags:?}");
+    }
+}

@@ -1,16 +1,16 @@
-### Para cada tipo de fallo: una causa, un motivo y un arreglo.
+### Para cada tipo de fallo: una causa, un motivo y una solución.
 
-python-h-triton-cause = Faltan las cabeceras de Python { $python }: Triton encontró un compilador de C, pero no { $subject }.
+python-h-triton-cause = Faltan los archivos de cabecera de Python { $python }: Triton encontró un compilador de C, pero no { $subject }.
 python-h-triton-why = En los sistemas de tipo Debian, el intérprete y sus cabeceras son dos paquetes; las instalaciones mínimas, las imágenes de contenedor y algunos módulos solo traen el intérprete. Un entorno virtual no tiene cabeceras propias: usa las del intérprete del que procede. build-essential trae el compilador, no las cabeceras de Python.
-python-h-triton-fix = Instale las cabeceras de exactamente Python { $python }, la versión que ejecuta torch.
+python-h-triton-fix = Instale los archivos de cabecera de Python { $python }, exactamente la versión que ejecuta torch.
 
-python-h-inductor-cpp-cause = Faltan las cabeceras de exactamente Python { $python } ({ $subject }), aunque el intérprete sí está.
+python-h-inductor-cpp-cause = Faltan los archivos de cabecera de Python { $python }, de esa versión exacta ({ $subject }), aunque el intérprete sí está.
 python-h-inductor-cpp-why = Debian y Ubuntu separan el intérprete (python{ $python }) de sus cabeceras (python{ $python }-dev); los contenedores, los entornos virtuales y las instalaciones mínimas suelen tener solo el primero. Un entorno virtual, o los paquetes en ~/.local, usan las cabeceras del intérprete al que pertenecen. Las cabeceras de otra versión no sirven: la API de C es distinta.
-python-h-inductor-cpp-fix = Instale las cabeceras de exactamente Python { $python }.
+python-h-inductor-cpp-fix = Instale los archivos de cabecera de Python { $python } (exactamente esa versión).
 
-python-h-cpp-extension-cause = Faltan las cabeceras de Python { $python } ({ $subject }), así que no se puede compilar ninguna extensión.
+python-h-cpp-extension-cause = Faltan los archivos de cabecera de Python { $python } ({ $subject }), así que no se puede compilar ninguna extensión.
 python-h-cpp-extension-why = Un módulo de extensión se compila con la API de C de Python. Los sistemas de tipo Debian guardan esas cabeceras en un paquete aparte, que los contenedores y las instalaciones mínimas omiten. El compilador y las cabeceras de torch sí se encontraron.
-python-h-cpp-extension-fix = Instale las cabeceras de exactamente Python { $python } y vuelva a compilar.
+python-h-cpp-extension-fix = Instale los archivos de cabecera de Python { $python } (exactamente esa versión) y vuelva a compilar.
 
 no-cxx-compiler-cause = No hay ningún compilador de C++ que funcione ({ $subject }).
 no-cxx-compiler-why = torch.compile en la CPU, y toda compilación de extensiones, ejecutan un compilador de C++; las imágenes reducidas y los sistemas mínimos no lo tienen, y una variable CXX que nombra un compilador o lanzador inexistente equivale a no tenerlo. El entrenamiento en GPU también lo necesita, porque parte del grafo es código de CPU.
@@ -20,7 +20,7 @@ no-c-compiler-triton-cause = Triton no encontró ningún compilador de C ({ $sub
 no-c-compiler-triton-why = En su primer uso, Triton compila un pequeño archivo C que habla con el controlador de la GPU. Toma CC, o gcc, o clang de PATH; las imágenes reducidas y los sistemas WSL recientes no tienen ninguno.
 no-c-compiler-triton-fix = Instale gcc y las cabeceras de Python, que Triton necesita a continuación.
 
-omp-h-linux-cause = Faltan las cabeceras o la biblioteca OpenMP del compilador ({ $subject }).
+omp-h-linux-cause = Faltan los archivos de cabecera o la biblioteca OpenMP del compilador ({ $subject }).
 omp-h-linux-why = GCC trae omp.h en sus propios archivos de desarrollo; Clang lo guarda en un paquete aparte (libomp). Un Clang sin libomp, o un GCC cuyos archivos se borraron o son de otra versión, no puede compilar los bucles paralelos de Inductor.
 omp-h-linux-fix = Instale OpenMP para el compilador en uso: libomp para Clang, el paquete gcc completo para GCC.
 
@@ -45,8 +45,8 @@ msvc-environment-not-loaded-why = cl.exe encuentra las cabeceras estándar, omp.
 msvc-environment-not-loaded-fix = Ejecute vcvars64.bat en la consola que inicia Python; si no basta, añada la carga de trabajo de C++ y el SDK de Windows.
 
 cannot-find-ltorch-cause = El enlazador no encontró las bibliotecas de torch ({ $subject }).
-cannot-find-ltorch-why = La carpeta de bibliotecas de la orden no las contiene: un torch dañado o borrado a medias, una carpeta que se movió, o un torch con un error conocido en la línea de enlace.
-cannot-find-ltorch-fix = Reinstale torch; con un torch anterior a 2.7 en Windows, o si la orden no contiene ningún -L para torch, actualícelo.
+cannot-find-ltorch-why = La carpeta de bibliotecas del comando no las contiene: un torch dañado o borrado a medias, una carpeta que se movió, o un torch con un error conocido en la línea de enlace.
+cannot-find-ltorch-fix = Reinstale torch; con un torch anterior a 2.7 en Windows, o si el comando no contiene ningún -L para torch, actualícelo.
 
 cannot-find-lcuda-cause = El enlazador no encontró la biblioteca del controlador de NVIDIA ({ $subject }).
 cannot-find-lcuda-why = El controlador instala libcuda.so.1; el enlazador busca libcuda.so en sus carpetas. Tras una instalación con archivo .run, en WSL, en contenedores y cuando solo hay una copia de 32 bits, ese nombre no está donde busca.
@@ -156,8 +156,8 @@ conda-compiler-clash-cause = El compilador o enlazador de conda choca con biblio
 conda-compiler-clash-why = Los compiladores de conda tienen su propia biblioteca de C, más antigua, y solo buscan dentro del entorno. Los paquetes de torch, la biblioteca del controlador y las del sistema vienen de fuera y quieren una más nueva.
 conda-compiler-clash-fix = Compile con el compilador del sistema, o tome torch, compilador y sysroot todos de conda-forge.
 
-path-with-spaces-cause = Una ruta con un espacio se partió en la orden del compilador ({ $subject }).
-path-with-spaces-why = Una carpeta de caché, de entorno o de usuario tiene un espacio en el nombre, y la orden se compuso sin comillas. El compilador toma las dos mitades por dos archivos.
+path-with-spaces-cause = Una ruta con un espacio se partió en el comando del compilador ({ $subject }).
+path-with-spaces-why = Una carpeta de caché, de entorno o de usuario tiene un espacio en el nombre, y el comando se compuso sin comillas. El compilador toma las dos mitades por dos archivos.
 path-with-spaces-fix = Use una carpeta sin espacios para la caché y para el entorno; las versiones nuevas entrecomillan más rutas.
 
 path-too-long-windows-cause = Una ruta de la caché supera lo que Windows permite (260 caracteres; aquí { $subject }).
@@ -172,7 +172,7 @@ compile-subprocess-died-cause = Murió un proceso que compila kernels.
 compile-subprocess-died-why = Inductor compila en procesos auxiliares. Uno acabó por un fallo, falta de memoria o una señal, o transmitió un error; el mensaje del padre oculta el motivo.
 compile-subprocess-died-fix = Defina TORCHINDUCTOR_COMPILE_THREADS=1 para ver el error real, y revise los límites de memoria.
 
-cuda-h-missing-cause = Faltan las cabeceras de CUDA ({ $subject }).
+cuda-h-missing-cause = Faltan los archivos de cabecera de CUDA ({ $subject }).
 cuda-h-missing-why = El código que habla con CUDA incluye sus cabeceras. Los Triton antiguos, los paquetes de Triton de las distribuciones y las extensiones las toman de CUDA_HOME, donde no hay toolkit o solo su parte de ejecución.
 cuda-h-missing-fix = Instale los archivos de desarrollo del toolkit y defina CUDA_HOME; los Triton nuevos traen cuda.h.
 
@@ -217,8 +217,8 @@ torch-missing-in-build-why = pip y uv construyen un paquete en un entorno nuevo 
 torch-missing-in-build-fix = Desactive el aislamiento de la construcción, con torch y las herramientas de construcción ya instalados.
 
 python-library-missing-cause = El enlazador no encontró la biblioteca de Python ({ $subject }).
-python-library-missing-why = En Windows, una extensión se enlaza con python3xx.lib, que falta en el Python «embeddable» y en algunos entornos virtuales. En Linux, una orden que pide -lpython3.x necesita el paquete de desarrollo, que aporta el enlace simbólico de la biblioteca.
-python-library-missing-fix = Proporcione la biblioteca de exactamente esta versión de Python.
+python-library-missing-why = En Windows, una extensión se enlaza con python3xx.lib, que falta en el Python incrustable («embeddable») y en algunos entornos virtuales. En Linux, un comando que pide -lpython3.x necesita el paquete de desarrollo, que aporta el enlace simbólico de la biblioteca.
+python-library-missing-fix = Proporcione la biblioteca de esta versión exacta de Python.
 
 xpu-toolchain-missing-cause = Faltan los archivos de cabecera de la pila de GPU de Intel ({ $subject }).
 xpu-toolchain-missing-why = El backend de Triton para las GPU de Intel compila un módulo auxiliar con Level Zero y SYCL. El controlador trae las bibliotecas, no los archivos de cabecera.

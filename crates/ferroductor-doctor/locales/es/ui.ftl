@@ -1,4 +1,4 @@
-### Títulos, notas, arreglos y comprobaciones. Los tipos de fallo están en kinds.ftl.
+### Títulos, notas, soluciones y comprobaciones. Los tipos de fallo están en kinds.ftl.
 
 ui-root-cause = Causa
 ui-consequence = Consecuencia
@@ -6,21 +6,21 @@ ui-caused-by = Se debe a: { $causes }. Arregle eso primero.
 ui-confidence-high = seguro
 ui-confidence-medium = probable
 ui-confidence-low = posible
-ui-evidence = Prueba
+ui-evidence = Evidencia
 ui-line = línea { $line }
 ui-attempted = Qué se intentaba
-ui-command = La orden que falló, parte por parte
+ui-command = El comando que falló, parte por parte
 ui-program-meaning = el programa compilador que se ejecutó
 ui-path-missing = no existe en esta máquina: { $path }
 ui-why = Por qué ocurre
-ui-fix = Arreglo
+ui-fix = Solución
 ui-needs-root = requiere permisos de administrador
-ui-without = Si el arreglo no se puede aplicar
+ui-without = Si la solución no se puede aplicar
 ui-verify = Cómo comprobarlo
 ui-advice = Consejos que aquí engañan
 ui-not-toolchain = También visto, y no es un fallo conocido de la cadena de compilación
 ui-nothing = No se reconoció en este texto ningún fallo conocido de la cadena de compilación. No se adivina nada.
-ui-only-possible = Las pruebas no bastan para un diagnóstico; lo anterior es solo posible.
+ui-only-possible = La evidencia no basta para un diagnóstico; lo anterior es solo posible.
 ui-relevant-lines = Las líneas que más conviene leer
 ui-healthy = La cadena de compilación está en buen estado.
 ui-inventory = Esta máquina
@@ -46,13 +46,13 @@ note-python-api-triton = Por qué interviene Python: el módulo auxiliar de Trit
 note-python-api-cpp-extension = Por qué interviene Python: una extensión de C++ es un módulo que Python carga; por eso torch/extension.h incluye Python.h, la cabecera de la API de C de Python.
 note-python-api-ferroductor = Por qué interviene Python: la vía C++ carga sus kernels como módulos de extensión de Python, que incluyen Python.h.
 note-searched = Dónde buscó el compilador: { $folders }, y después sus propias carpetas estándar. La cabecera no estaba en ninguna.
-note-read-from-command = Leído de la orden: Python { $python }; torch está en { $folder }; { $openmp }
+note-read-from-command = Leído del comando: Python { $python }; torch está en { $folder }; { $openmp }
 note-openmp-on = OpenMP está activado y no era el problema en este punto.
-note-openmp-off = OpenMP no está activado en esta orden.
+note-openmp-off = OpenMP no está activado en este comando.
 note-exceptions = InductorError es la envoltura que torch lanza ante cualquier fallo dentro de Inductor; CppCompileError dentro de ella significa que el compilador de C++ se inició y devolvió un error. Ninguna nombra la causa: la línea del propio compilador, sí.
 note-verbose = TORCHDYNAMO_VERBOSE=1 y TORCH_LOGS="+dynamo" muestran cómo trazó Dynamo su código de Python. Sirven para rupturas de grafo y trazas erróneas; aquí no aportan nada, porque el compilador ya dijo qué le falta.
 note-reinstall-torch = Reinstalar o actualizar torch solo procede si Python.h existe pero es de otra versión que { $python }, o si este torch no admite Python { $python }. Una cabecera ausente no se arregla así: torch no trae las cabeceras de Python.
-note-persists = Si persiste: compare `python -c "import sysconfig; print(sysconfig.get_paths()['include'])"` de exactamente este intérprete con las carpetas de arriba, compruebe que un entorno virtual no apunte a un intérprete eliminado, y borre la caché de compilación (/tmp/torchinductor_$USER).
+note-persists = Si persiste: compare `python -c "import sysconfig; print(sysconfig.get_paths()['include'])"` de este mismo intérprete con las carpetas de arriba, compruebe que un entorno virtual no apunte a un intérprete eliminado, y borre la caché de compilación (/tmp/torchinductor_$USER).
 
 other-cuda-out-of-memory = La GPU se quedó sin memoria durante la ejecución. No interviene ningún compilador.
 other-shape-mismatch = Las formas o tamaños de tensores o pesos no encajan. La causa está en el modelo o en sus entradas.
@@ -69,25 +69,25 @@ other-free-threaded = Este torch no admite torch.compile en un Python sin bloque
 other-triton-resources = Un kernel de Triton necesita más memoria compartida o registros de los que tiene la GPU.
 
 advice-suppress-errors = `suppress_errors = True` oculta el mensaje y ejecuta el modelo sin compilar y sin decirlo: se pierde la velocidad que se buscaba y la causa sigue ahí.
-advice-disable-compile = Desactivar la compilación (TORCH_COMPILE_DISABLE=1, enforce-eager) hace desaparecer el mensaje junto con la mejora de velocidad. Es una salida de emergencia, no un arreglo.
+advice-disable-compile = Desactivar la compilación (TORCH_COMPILE_DISABLE=1, enforce-eager) hace desaparecer el mensaje junto con la mejora de velocidad. Es una salida de emergencia, no una solución.
 advice-cpp-wrapper = `cpp_wrapper=False` no evita el compilador de C++: los kernels de CPU de Inductor son C++ en cualquier caso.
-advice-duplicate-openmp = KMP_DUPLICATE_LIB_OK=TRUE deja funcionar dos bibliotecas OpenMP a la vez; su propio texto dice que es inseguro, y puede colgarse o dar resultados erróneos sin avisar.
+advice-duplicate-openmp = KMP_DUPLICATE_LIB_OK=TRUE deja funcionar dos bibliotecas OpenMP a la vez; su propio texto dice que es inseguro, y puede fallar o dar resultados erróneos sin avisar.
 advice-downgrade-python = Rara vez hace falta bajar de versión de Python: un torch más nuevo admite los Python nuevos. Actualice primero torch.
 advice-allow-unsupported = -allow-unsupported-compiler solo desactiva la comprobación; la construcción puede fallar después o calcular mal.
 
 fix-install-packages = instale { $packages }
 fix-dockerfile = línea para un Dockerfile
 fix-conda = dentro del entorno
-fix-deadsnakes = si el archivo no tiene Python { $python }: el archivo deadsnakes lo tiene
-fix-build-python = si el archivo no tiene Python { $python }: constrúyalo desde las fuentes con pyenv, que trae las cabeceras, y cree de nuevo el entorno virtual
+fix-deadsnakes = si los repositorios no tienen Python { $python }: el repositorio deadsnakes lo tiene
+fix-build-python = si los repositorios no tienen Python { $python }: constrúyalo desde las fuentes con pyenv, que trae las cabeceras, y cree de nuevo el entorno virtual
 fix-pyenv = los Python de pyenv traen sus cabeceras: reinstale esta versión, su carpeta include se borró o está incompleta
 fix-uv = los Python de uv traen sus cabeceras: reinstale esta versión
 fix-python-org = el instalador de python.org trae las cabeceras: repare la instalación con él
-fix-embedded-python = el Python embebible no tiene cabeceras: copie las carpetas `include` y `libs` del instalador completo de Python { $python } junto a python.exe
+fix-embedded-python = el Python incrustable (embeddable) no tiene cabeceras: copie las carpetas `include` y `libs` del instalador completo de Python { $python } junto a python.exe
 fix-usr-local-python = el Python de /usr/local (imagen oficial de python, o construido desde las fuentes) tiene sus cabeceras en /usr/local/include/python{ $python }; si no están, use la imagen completa en lugar de una copia recortada
 fix-nix = un shell que tiene el compilador y el intérprete con sus cabeceras
-fix-cpath = si hay cabeceras de exactamente Python { $python } en otro lugar de esta máquina, indíqueselas al compilador
-fix-xcode = instale las herramientas de línea de órdenes, que traen clang y las cabeceras del sistema
+fix-cpath = si hay cabeceras de Python { $python } (exactamente esa versión) en otro lugar de esta máquina, indíqueselas al compilador
+fix-xcode = instale las herramientas de línea de comandos, que traen clang y las cabeceras del sistema
 fix-cxx-variable = si CXX o CC nombra un compilador o lanzador que no existe, corríjala o quítela
 fix-msvc = instale las Visual Studio Build Tools con la carga de trabajo de C++
 fix-vcvars = cargue el entorno de MSVC en la misma consola antes de iniciar Python
@@ -153,22 +153,22 @@ fix-clear-cache = borre el código compilado en otra CPU
 fix-compile-for-oldest = compile para la CPU más antigua que lo ejecutará
 fix-one-thread = compile en el proceso principal, para que se vea el error real
 fix-delete-lock = asegúrese de que no haya ninguna construcción en marcha y borre el bloqueo
-fix-no-build-isolation = instalar las herramientas de construcción y después el paquete sin aislamiento
+fix-no-build-isolation = instale las herramientas de construcción y después el paquete sin aislamiento
 fix-uv-no-build-isolation = lo mismo con uv
-fix-toolkit-for-gpu = usar un CUDA Toolkit que conozca esta GPU
-fix-older-gpu-arch = o compilar para una arquitectura anterior, con código intermedio que las GPU más nuevas traducen
-fix-level-zero = instalar los archivos de cabecera de Level Zero
-fix-oneapi = cargar el entorno de oneAPI en el mismo shell
-fix-rocm-packages = instalar los paquetes de desarrollo de ROCm
-fix-rocm-path = o indicar la carpeta donde está ROCm
+fix-toolkit-for-gpu = use un CUDA Toolkit que conozca esta GPU
+fix-older-gpu-arch = o compile para una arquitectura anterior, con código intermedio que las GPU más nuevas traducen
+fix-level-zero = instale los archivos de cabecera de Level Zero
+fix-oneapi = cargue el entorno de oneAPI en el mismo shell
+fix-rocm-packages = instale los paquetes de desarrollo de ROCm
+fix-rocm-path = o indique la carpeta donde está ROCm
 
 without-root-conda = Sin permisos de administrador: lo mismo desde conda-forge, en su carpeta personal
 without-root-unpack = Sin permisos de administrador: desempaquete los paquetes en su carpeta personal
 without-offline = Sin conexión: obtenga los paquetes en una máquina con el mismo sistema y versión, cópielos aquí e instale los archivos.
-without-read-only = Imagen de solo lectura: añada la línea al Dockerfile y reconstruya; un contenedor en marcha pierde el arreglo.
+without-read-only = Imagen de solo lectura: añada la línea al Dockerfile y reconstruya; un contenedor en marcha pierde la corrección.
 without-toolchain = Sin compilador, sin cabeceras y sin permisos: el mismo modelo se ejecuta ya con Ferroductor
 
-verify-python-h = Python.h de exactamente Python { $python } está donde este intérprete lo busca:
+verify-python-h = Python.h de Python { $python } (exactamente esa versión) está donde este intérprete lo busca:
 verify-inductor = Inductor compila una función pequeña:
 verify-triton = Triton carga su módulo auxiliar:
 verify-extension = Una extensión se construye y se carga:

@@ -74,8 +74,10 @@ pub fn python_h_cpp_extension(case: &Case) -> Option<Verdict> {
 /// Whether a compiler's message says where in a source file it stands.
 fn names_a_source_line(hit: &Hit) -> bool {
     let before = hit.text.split("error").next().unwrap_or_default();
-    let bytes = before.as_bytes();
-    (1..bytes.len()).any(|at| matches!(bytes[at], b':' | b')') && bytes[at - 1].is_ascii_digit())
+    let place = before.trim_end().trim_end_matches("fatal").trim_end();
+    place
+        .strip_suffix(':')
+        .is_some_and(|p| p.ends_with(|c: char| c.is_ascii_digit() || c == ')'))
 }
 
 fn is_openmp_header(name: &str) -> bool {
