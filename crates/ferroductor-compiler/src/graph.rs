@@ -84,11 +84,14 @@ pub enum Source {
         value: E,
     },
     /// `out[b…, m, n] = sum_k a(b…, m, k) * b(b…, k, n)`; operands are loads over the tensor's
-    /// dimensions and variable `rank` for `k`. Accumulated in `f32`.
+    /// dimensions and, from variable `rank` on, those of `k`. Accumulated in `f32`. The second
+    /// operand counts as zero, and is not read, where some `(expression, bound)` of `inside` does
+    /// not have `0 <= expression < bound`.
     Contract {
         a: Load,
         b: Load,
-        k: IExpr,
+        k: Vec<IExpr>,
+        inside: Vec<(IExpr, IExpr)>,
     },
     Attention(Box<Attention>),
     /// The logarithm of the sum of exponentials of each row of scores of `of`, an attention, whose

@@ -889,8 +889,8 @@ fn describe_source(source: &Source) -> String {
             extents,
             value,
         } => format!("{combine:?} over {extents:?} of {}", describe_expr(value)),
-        Source::Contract { a, b, k } => format!(
-            "contract over {k}: t{}{:?} * t{}{:?}",
+        Source::Contract { a, b, k, inside } => format!(
+            "contract over {k:?}: t{}{:?} * t{}{:?} inside {inside:?}",
             a.tensor.0, a.index, b.tensor.0, b.index
         ),
         Source::Scan {

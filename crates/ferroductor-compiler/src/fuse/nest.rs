@@ -24,6 +24,8 @@ pub enum Work {
     Contract {
         a: Load,
         b: Load,
+        /// Where the second operand is read; elsewhere it is zero.
+        inside: Vec<(IExpr, IExpr)>,
     },
     /// `score` is a function of the tensor's dimensions but the last, and of the second reduction
     /// variable. `log_sum` is made along with the result.
@@ -67,7 +69,7 @@ impl Nest {
             Work::Store { value, .. } | Work::Reduce { value, .. } | Work::Scan { value, .. } => {
                 vec![value.clone()]
             }
-            Work::Contract { a, b } => vec![
+            Work::Contract { a, b, .. } => vec![
                 Arc::new(Expr::Load(a.clone())),
                 Arc::new(Expr::Load(b.clone())),
             ],
@@ -198,13 +200,9 @@ fn nests_of(graph: &Graph, id: TensorId, inliner: &mut Inliner<'_>) -> Vec<Nest>
                 Work::Reduce { combine, value },
             )]
         }
-        Source::Contract { a, b, k } => {
-            let (a, b) = (a.clone(), b.clone());
-            vec![nest(
-                &tensor.sizes,
-                std::slice::from_ref(k),
-                Work::Contract { a, b },
-            )]
+        Source::Contract { a, b, k, inside } => {
+            let (a, b, inside) = (a.clone(), b.clone(), inside.clone());
+            vec![nest(&tensor.sizes, k, Work::Contract { a, b, inside })]
         }
         Source::Scan {
             combine,

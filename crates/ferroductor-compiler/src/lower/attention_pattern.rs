@@ -353,7 +353,12 @@ impl<'a> Search<'a> {
     /// The operands of the product.
     fn product(&self, raw: &Load) -> Option<Product> {
         let (first, second, depth) = match &self.graph.tensor(raw.tensor).source {
-            Source::Contract { a, b, k } => (a.clone(), b.clone(), k.clone()),
+            Source::Contract { a, b, k, inside } if inside.is_empty() => {
+                let [depth] = k.as_slice() else {
+                    return None;
+                };
+                (a.clone(), b.clone(), depth.clone())
+            }
             Source::Reduce { extents, value, .. } => {
                 let [depth] = extents.as_slice() else {
                     return None;

@@ -18,7 +18,10 @@ pub fn check_source(source: &Source) -> Lowered<()> {
             check_combine(*combine, value.dtype())?;
             check_value(value)
         }
-        Source::Contract { a, b, .. } => [a, b].into_iter().try_for_each(check_load),
+        Source::Contract { a, b, inside, .. } => {
+            [a, b].into_iter().try_for_each(check_load)?;
+            inside.iter().try_for_each(|(index, _)| check_index(index))
+        }
         Source::Attention(attention) => {
             let operands = [&attention.query, &attention.key, &attention.value];
             operands.into_iter().try_for_each(check_load)?;

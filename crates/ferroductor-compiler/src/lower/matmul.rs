@@ -14,7 +14,7 @@ pub fn rule(name: &str) -> Option<Rule> {
     })
 }
 
-fn load(view: &View, at: &[IExpr], extents: &[IExpr]) -> Lowered<Load> {
+pub(super) fn load(view: &View, at: &[IExpr], extents: &[IExpr]) -> Lowered<Load> {
     match &*view.load(at, extents) {
         Expr::Load(load) => Ok(load.clone()),
         _ => Err(Reason::new("an operand is not a tensor element")),
@@ -56,7 +56,8 @@ fn contract(
     let source = Source::Contract {
         a: load(a, &at_a, &extents)?,
         b: load(b, &at_b, &extents)?,
-        k,
+        k: vec![k],
+        inside: Vec::new(),
     };
     Ok(cx.define_view(&meta, source))
 }

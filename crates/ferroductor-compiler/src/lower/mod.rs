@@ -8,6 +8,7 @@ mod args;
 mod attention;
 mod attention_pattern;
 mod check;
+mod convolution;
 mod create;
 mod indexing;
 mod matmul;
@@ -105,6 +106,7 @@ fn rule(target: &str) -> Option<Rule> {
         .or_else(|| indexing::rule(name))
         .or_else(|| matmul::rule(name))
         .or_else(|| attention::rule(name))
+        .or_else(|| convolution::rule(name))
         .or_else(|| pooling::rule(name))
 }
 

@@ -358,7 +358,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The predicate that all bounds hold.
-    fn inside(&mut self, bounds: &[(IExpr, IExpr)]) -> Result<ValueId> {
+    pub(super) fn inside(&mut self, bounds: &[(IExpr, IExpr)]) -> Result<ValueId> {
         let i64_ty = Ty::scalar(DType::I64);
         let mut all: Option<ValueId> = None;
         let axes = self.prepared.axes.clone();

@@ -40,7 +40,8 @@ pub enum Action {
     Contract {
         a: Load,
         b: Load,
-        k: u32,
+        /// Where `b` is read; elsewhere it is zero.
+        inside: Vec<(IExpr, IExpr)>,
     },
     Attention(Box<Attend>),
 }
@@ -220,10 +221,13 @@ fn flatten_group(graph: &Graph, nests: &Nests, group: &Group) -> Prepared {
                         accumulate: *accumulate,
                     }
                 }
-                Work::Contract { a, b } => Action::Contract {
+                Work::Contract { a, b, inside } => Action::Contract {
                     a: load(a),
                     b: load(b),
-                    k: member.vars[member.parallel].as_var().unwrap_or(u32::MAX),
+                    inside: inside
+                        .iter()
+                        .map(|(i, bound)| (i.with_vars(&member.vars, &ranges), bound.clone()))
+                        .collect(),
                 },
                 Work::Attention { attention, log_sum } => {
                     let rank = nest.extents.len();
@@ -374,9 +378,10 @@ impl Piece {
                 *value = rewrite_indices(value, f);
                 values.iter_mut().for_each(|v| *v = rewrite_indices(v, f));
             }
-            Action::Contract { a, b, .. } => {
+            Action::Contract { a, b, inside } => {
                 load(a);
                 load(b);
+                inside.iter_mut().for_each(|(i, _)| *i = f(i));
             }
             Action::Attention(attend) => {
                 load(&mut attend.query);
@@ -397,9 +402,10 @@ impl Piece {
         if let Action::Scatter { offset, .. } = &self.action {
             f(offset, true);
         }
-        if let Action::Contract { a, b, .. } = &self.action {
+        if let Action::Contract { a, b, inside } = &self.action {
             f(&a.index[0], true);
             f(&b.index[0], true);
+            inside.iter().for_each(|(i, _)| f(i, false));
         }
         if let Action::Attention(attend) = &self.action {
             attend.operands().iter().for_each(|l| f(&l.index[0], true));

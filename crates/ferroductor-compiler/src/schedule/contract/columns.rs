@@ -4,6 +4,7 @@
 //! `((k / pair) * nr + j) * pair + k % pair`; columns beyond the matrix repeat its last one.
 
 use super::super::turn::turn;
+use super::windows::Table;
 use super::{Product, Result};
 use ferroductor_ir::kernel::*;
 use ferroductor_ir::{IExpr, Prim};
@@ -13,6 +14,7 @@ impl Product<'_, '_> {
     pub(super) fn pack_panel(
         &mut self,
         pack: Buf,
+        tables: &[Table],
         n0: &IExpr,
         columns: &IExpr,
         depth: &IExpr,
@@ -22,14 +24,19 @@ impl Product<'_, '_> {
         let along_k = self.k.stride(self.prepared, &offset);
         let steps = self.steps(depth);
         let nr = self.nr();
-        if along_k.is_some_and(|s| s.is_one()) && self.k.axes.len() == 1 {
+        let bounded = !self.inside.is_empty();
+        if along_k.is_some_and(|s| s.is_one()) && !self.k.axes.is_empty() && !bounded {
             return self.pack_transposed(pack, n0, columns, &steps);
         }
         if along_n.is_none_or(|s| !s.is_one()) {
             return self.pack_singly(pack, n0, columns, (IExpr::zero(), steps));
         }
-        if columns.as_const().is_some_and(|c| c % nr == 0) {
-            return self.pack_rows(pack, n0, &steps);
+        if bounded {
+            self.fill_tables(tables, n0, columns)?;
+            return self.pack_rows(pack, tables, n0, &steps);
+        }
+        if tables.is_empty() {
+            return self.pack_rows(pack, tables, n0, &steps);
         }
         let beyond = self.eval.emitter.push(Op::Index {
             expr: n0 + &IExpr::constant(nr),
@@ -40,10 +47,11 @@ impl Product<'_, '_> {
         let full = self.eval.emitter.prim(Prim::Le, &[beyond, limit])?;
         let partial = self.eval.emitter.prim(Prim::Not, &[full])?;
         self.eval.open_if(full);
-        self.pack_rows(pack, n0, &steps)?;
+        self.pack_rows(pack, &[], n0, &steps)?;
         self.eval.close();
         self.eval.open_if(partial);
-        self.pack_singly(pack, n0, columns, (IExpr::zero(), steps))?;
+        self.fill_tables(tables, n0, columns)?;
+        self.pack_rows(pack, tables, n0, &steps)?;
         self.eval.close();
         Ok(())
     }
@@ -53,19 +61,25 @@ impl Product<'_, '_> {
         &(&(step * &IExpr::constant(self.nr())) + j) * &IExpr::constant(self.pair)
     }
 
-    /// The operand is contiguous along `n`: whole vectors are copied (pairs: interleaved).
-    fn pack_rows(&mut self, pack: Buf, n0: &IExpr, steps: &IExpr) -> Result<()> {
-        let (n, k, load) = (self.n.clone(), self.k.clone(), self.b.clone());
+    /// The operand is contiguous along `n`: whole vectors are copied (pairs: interleaved), masked
+    /// by the tables if there are any.
+    fn pack_rows(&mut self, pack: Buf, tables: &[Table], n0: &IExpr, steps: &IExpr) -> Result<()> {
+        let k = self.k.clone();
         let lanes = self.lanes as u32;
-        let step = self.eval.open_for(IExpr::zero(), steps.clone(), 1);
+        let axes: &[u32] = if self.pair == 1 { &k.axes } else { &[] };
+        let step = match axes {
+            [] => self.eval.open_for(IExpr::zero(), steps.clone(), 1),
+            _ => self.open_axes(axes),
+        };
         for v in 0..self.vectors {
             let j = IExpr::constant(v * self.lanes);
-            self.set(&n, &(n0 + &j));
             let mut rows = Vec::new();
             for p in 0..self.pair {
-                let at = &(&step * &IExpr::constant(self.pair)) + &IExpr::constant(p);
-                self.set(&k, &at);
-                rows.push(self.operand(&load, lanes)?);
+                if axes.is_empty() {
+                    let at = &(&step * &IExpr::constant(self.pair)) + &IExpr::constant(p);
+                    self.set(&k, &at);
+                }
+                rows.push(self.masked_operand(tables, n0, v * self.lanes, lanes)?);
             }
             let value = match rows.as_slice() {
                 [a, b] => self.eval.emitter.push(Op::Shuffle {
@@ -78,7 +92,9 @@ impl Product<'_, '_> {
             let index = self.panel_index(&step, &j);
             self.eval.emitter.store(pack, index, value);
         }
-        self.eval.close();
+        for _ in 0..axes.len().max(1) {
+            self.eval.close();
+        }
         Ok(())
     }
 
@@ -90,7 +106,7 @@ impl Product<'_, '_> {
         columns: &IExpr,
         (first, end): (IExpr, IExpr),
     ) -> Result<()> {
-        let (n, k, load) = (self.n.clone(), self.k.clone(), self.b.clone());
+        let (n, k) = (self.n.clone(), self.k.clone());
         let nr = self.nr();
         let step = self.eval.open_for(first, end, 1);
         let j = self.eval.open_for(IExpr::zero(), IExpr::constant(nr), 1);
@@ -100,7 +116,7 @@ impl Product<'_, '_> {
         for p in 0..self.pair {
             let at = &(&step * &IExpr::constant(self.pair)) + &IExpr::constant(p);
             self.set(&k, &at);
-            let value = self.operand(&load, 1)?;
+            let value = self.single_operand()?;
             let index = &self.panel_index(&step, &j) + &IExpr::constant(p);
             self.eval.emitter.store(pack, index, value);
         }
@@ -123,7 +139,7 @@ impl Product<'_, '_> {
         for v in 0..self.vectors {
             let base = n0 + &IExpr::constant(v * lanes);
             let step = self.eval.open_for(IExpr::zero(), whole.clone(), lanes);
-            self.set(&k, &(&step * &IExpr::constant(self.pair)));
+            self.set_linear(&k, &(&step * &IExpr::constant(self.pair)));
             let mut rows = Vec::new();
             for r in 0..lanes {
                 let position = self.clamped(&base + &IExpr::constant(r), columns, nr);

@@ -12,7 +12,9 @@
 
 mod ahead;
 mod columns;
+mod direct;
 mod rows;
+mod windows;
 
 use super::eval::{Evaluator, Home, Vector};
 use super::loops::Tiling;
@@ -22,6 +24,7 @@ use crate::graph::{Graph, Load, TensorId};
 use ferroductor_ir::kernel::*;
 use ferroductor_ir::{DType, IExpr, Literal, Prim};
 use std::collections::BTreeSet;
+use windows::Table;
 
 type Result<T> = std::result::Result<T, CompileError>;
 
@@ -45,16 +48,34 @@ struct Product<'a, 'b> {
     external: &'b dyn Fn(TensorId) -> bool,
     a: Load,
     b: Load,
+    /// Bounds outside of which `b` is zero.
+    inside: Vec<(IExpr, IExpr)>,
     batch: Dimension,
     m: Dimension,
     n: Dimension,
     k: Dimension,
+    /// Nothing is packed: see [`direct`].
+    direct: bool,
     mr: i64,
     /// Vectors per row of the register tile, and (f32) lanes of one.
     vectors: i64,
     lanes: i64,
     /// Elements of `k` in a step: 2 with pair products, else 1.
     pair: i64,
+}
+
+/// A way of the first-level cache in bytes, and how many ways there are at least.
+const CACHE_WAY: i64 = 4096;
+const CACHE_WAYS: i64 = 8;
+
+/// How many of `rows` lines, `stride` bytes apart, compete for one set of the cache.
+fn rows_in_a_set(rows: i64, stride: i64) -> i64 {
+    let (mut a, mut b) = (CACHE_WAY, stride.abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    let sets = CACHE_WAY / a;
+    (rows + sets - 1) / sets
 }
 
 /// Register tiles by instruction set: rows and vectors, all using nearly every register.
@@ -73,7 +94,7 @@ pub fn emit<'b>(
     eval: &mut Evaluator<'b>,
     external: &'b dyn Fn(TensorId) -> bool,
 ) -> Result<Tiling> {
-    let Some(Action::Contract { a, b, .. }) = prepared.pieces.first().map(|p| &p.action) else {
+    let Some(Action::Contract { a, b, inside }) = prepared.pieces.first().map(|p| &p.action) else {
         return Err(CompileError::internal(
             "schedule",
             "no product in a product kernel",
@@ -81,10 +102,11 @@ pub fn emit<'b>(
     };
     let piece = &prepared.pieces[0];
     let uses = |load: &Load, axis: u32| load.index[0].uses_var(axis);
+    let bounded = |axis: u32| inside.iter().any(|(e, _)| e.uses_var(axis));
     let dimension = |axes: Vec<u32>| Dimension::new(graph, prepared, axes, &piece.offset);
     let (mut batch, mut m, mut n) = (Vec::new(), Vec::new(), Vec::new());
     for axis in real_axes(prepared, &piece.parallel) {
-        match (uses(a, axis), uses(b, axis)) {
+        match (uses(a, axis), uses(b, axis) || bounded(axis)) {
             (true, false) => m.push(axis),
             (false, true) => n.push(axis),
             // Broadcast along both operands: as good a batch axis as any.
@@ -102,14 +124,22 @@ pub fn emit<'b>(
         k: Dimension::new(graph, prepared, k, &a.index[0]),
         a: a.clone(),
         b: b.clone(),
+        inside: inside.clone(),
+        direct: false,
         mr: 1,
         vectors: 1,
         lanes: i64::from(eval.emitter.target.lanes(DType::F32)),
         pair: 1,
         eval,
     };
-    product.choose_shape();
-    product.pair = product.choose_pair();
+    product.separate_columns();
+    product.direct = product.is_direct();
+    if product.direct {
+        product.choose_direct_shape();
+    } else {
+        product.choose_shape();
+        product.pair = product.choose_pair();
+    }
     product.emit()
 }
 
@@ -155,19 +185,42 @@ impl Product<'_, '_> {
         self.lanes * self.vectors
     }
 
+    /// Columns that lie apart in memory, such as those of different images, join the batch, if what
+    /// is left fills a vector.
+    fn separate_columns(&mut self) {
+        let offset = self.b.index[0].clone();
+        let is_row = |n: &Dimension| n.stride(self.prepared, &offset).is_some_and(|s| s.is_one());
+        let mut n = self.n.clone();
+        let mut apart = Vec::new();
+        while !is_row(&n) && n.axes.len() > 1 {
+            apart.push(n.axes.remove(0));
+            n.extent = IExpr::product(n.axes.iter().map(|a| &self.prepared.axes[*a as usize]));
+        }
+        if !is_row(&n) || self.graph.hint(&n.extent) * 2 < self.lanes {
+            return;
+        }
+        let axes = [apart, self.batch.axes.clone()].concat();
+        let offset = &self.prepared.pieces[0].offset;
+        self.batch = Dimension::new(self.graph, self.prepared, axes, offset);
+        self.n = n;
+    }
+
     /// The register tile that wastes least on the ragged edges.
     fn choose_shape(&mut self) {
         let (m, n) = (
             self.graph.hint(&self.m.extent).max(1),
             self.graph.hint(&self.n.extent).max(1),
         );
+        let row_bytes = (self.m.stride(self.prepared, &self.a.index[0]))
+            .map_or(0, |s| self.graph.hint(&s).saturating_mul(4));
         let cost = |(mr, vectors): (i64, i64)| {
             let mr = mr.min(m);
             let nr = vectors * self.lanes;
             let padded = (m + mr - 1) / mr * mr * ((n + nr - 1) / nr * nr);
             // Loads per multiplication, as a small surcharge.
             let surcharge = padded * (mr + vectors) / (mr * vectors) / 8;
-            padded + surcharge
+            let crowded = rows_in_a_set(mr, row_bytes) > CACHE_WAYS;
+            padded + surcharge + if crowded { padded } else { 0 }
         };
         let best = shapes(self.eval.emitter.target.isa)
             .iter()
@@ -228,6 +281,16 @@ impl Product<'_, '_> {
         }
     }
 
+    /// Sets the axes of a dimension along which everything read or written is linear.
+    fn set_linear(&mut self, which: &Dimension, at: &IExpr) {
+        for axis in &which.axes {
+            self.eval.axis[*axis as usize] = IExpr::zero();
+        }
+        if let Some(last) = which.axes.last() {
+            self.eval.axis[*last as usize] = at.clone();
+        }
+    }
+
     fn emit(&mut self) -> Result<Tiling> {
         let (mr, nr) = (self.mr, self.nr());
         let (m, n, k) = (self.m.clone(), self.n.clone(), self.k.clone());
@@ -238,12 +301,16 @@ impl Product<'_, '_> {
         let row_blocks = rows.ceil_div(ROWS_PER_TILE);
         let panels = columns.ceil_div(nr);
 
-        let panel_elements = &depth * &IExpr::constant(nr);
+        let panel_elements = match self.direct {
+            true => IExpr::zero(),
+            false => &depth * &IExpr::constant(nr),
+        };
         let packed_type = self.packed_type();
         let pack = self
             .eval
             .emitter
             .local(packed_type, panel_elements, "panel");
+        let tables = self.tables(&columns);
         let tile = self
             .eval
             .emitter
@@ -269,7 +336,11 @@ impl Product<'_, '_> {
         let last = self.eval.emitter.get(packed);
         let stale = self.eval.emitter.prim(Prim::Ne, &[key_value, last])?;
         self.eval.open_if(stale);
-        self.pack_panel(pack, &n0, &columns, &depth)?;
+        if self.direct {
+            self.fill_tables(&tables, &n0, &columns)?;
+        } else {
+            self.pack_panel(pack, &tables, &n0, &columns, &depth)?;
+        }
         self.eval.emitter.set(packed, key_value);
         self.eval.close();
 
@@ -282,7 +353,11 @@ impl Product<'_, '_> {
         let end = self.eval.emitter.index_value(&end);
         let first = self.eval.emitter.index_value(&first);
         let row = self.eval.open_for(first, end.clone(), mr);
-        self.multiply(pack, tile, &row, &rows, &depth, &n0)?;
+        if self.direct {
+            self.multiply_directly(&tables, tile, &row, &n0)?;
+        } else {
+            self.multiply(pack, tile, &row, &rows, &depth, &n0)?;
+        }
         self.follow(tile, &row, &end, &n0, &columns)?;
         self.eval.close();
         Ok(Tiling {
@@ -299,17 +374,28 @@ impl Product<'_, '_> {
         }
     }
 
+    /// The tables that tell which elements of a panel exist, where not all do.
+    fn tables(&mut self, columns: &IExpr) -> Vec<Table> {
+        let offset = self.b.index[0].clone();
+        let along_n = self.n.stride(self.prepared, &offset);
+        let whole = columns.as_const().is_some_and(|c| c % self.nr() == 0);
+        if along_n.is_none_or(|s| !s.is_one()) || self.inside.is_empty() && whole {
+            return Vec::new();
+        }
+        self.declare_tables()
+    }
+
     /// Elements of an operand at the present axes, in the type they are packed in.
     fn operand(&mut self, load: &Load, lanes: u32) -> Result<ValueId> {
-        let buf = self
-            .eval
-            .buffers
-            .get(&load.tensor)
-            .copied()
-            .ok_or_else(|| CompileError::internal("schedule", "an operand has no buffer"))?;
+        let buf = self.buffer(load)?;
         let index = self.eval.place(&load.index[0]);
         let value = self.eval.emitter.push(Op::Load { buf, index, lanes });
         Ok(self.eval.emitter.convert(value, self.packed_type()))
+    }
+
+    fn buffer(&self, load: &Load) -> Result<Buf> {
+        let buf = self.eval.buffers.get(&load.tensor).copied();
+        buf.ok_or_else(|| CompileError::internal("schedule", "an operand has no buffer"))
     }
 
     /// The register tile: `mr` rows from `row` on, all of `k`, into the tile buffer.
@@ -440,7 +526,8 @@ impl Product<'_, '_> {
                 self.eval.emitter.index_value(&left)
             }
         };
-        let lanes = self.follow_lanes();
+        let linear = self.follows_linearly();
+        let lanes = self.follow_lanes(linear);
         let whole = &width.floor_div(&IExpr::constant(lanes)) * &IExpr::constant(lanes);
         let whole = self.eval.emitter.index_value(&whole);
         let ranges = [(IExpr::zero(), whole.clone(), lanes), (whole, width, 1)];
@@ -449,7 +536,10 @@ impl Product<'_, '_> {
                 continue;
             }
             let j = self.eval.open_for(begin, finish, step);
-            self.set(&n, &(n0 + &j));
+            match linear {
+                true => self.set_linear(&n, &(n0 + &j)),
+                false => self.set(&n, &(n0 + &j)),
+            }
             let axis = n.axes.last().copied();
             self.eval.vector = axis.filter(|_| step > 1).map(|axis| Vector {
                 axis,
@@ -464,10 +554,29 @@ impl Product<'_, '_> {
         Ok(())
     }
 
+    /// Does the following work walk the columns as one axis?
+    fn follows_linearly(&self) -> bool {
+        let mut linear = true;
+        for piece in &self.prepared.pieces {
+            let mut check = |index: &IExpr, is_offset: bool| {
+                linear &= match is_offset {
+                    true => self.n.stride(self.prepared, index).is_some(),
+                    false => !self.n.axes.iter().any(|a| index.uses_var(*a)),
+                };
+            };
+            match piece.action {
+                Action::Contract { .. } => check(&piece.offset, true),
+                _ => piece.visit_indices(&mut check),
+            }
+        }
+        linear
+    }
+
     /// Lanes of the following work: none where a vector could straddle two rows of a split axis.
-    fn follow_lanes(&self) -> i64 {
+    fn follow_lanes(&self, linear: bool) -> i64 {
         let aligned = match self.n.axes.as_slice() {
             [] => false,
+            _ if linear => true,
             [_] => true,
             [.., last] => self.prepared.axes[*last as usize]
                 .as_const()

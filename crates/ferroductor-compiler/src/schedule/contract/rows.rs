@@ -5,7 +5,6 @@
 //! step with the rows side by side.
 
 use super::{Product, Result};
-use crate::error::CompileError;
 use ferroductor_ir::IExpr;
 use ferroductor_ir::Prim;
 use ferroductor_ir::kernel::*;
@@ -42,12 +41,7 @@ impl Product<'_, '_> {
         depth: &IExpr,
     ) -> Result<Rows> {
         let (k, load) = (self.k.clone(), self.a.clone());
-        let buf = self
-            .eval
-            .buffers
-            .get(&load.tensor)
-            .copied()
-            .ok_or_else(|| CompileError::internal("schedule", "an operand has no buffer"))?;
+        let buf = self.buffer(&load)?;
         let plain = self.eval.emitter.buf_dtype(buf) == self.packed_type();
         let contiguous = k
             .stride(self.prepared, &load.index[0])
