@@ -50,6 +50,8 @@ pub struct Fusion {
 /// Members beyond this would make one kernel too large to compile quickly.
 const MAX_MEMBERS: usize = 24;
 const MAX_BUFFERS: usize = 40;
+/// Columns of a product are not cut into shorter runs.
+const SHORT_RUN: i64 = 16;
 /// Below this many outer iterations a kernel cannot occupy the threads.
 const MIN_OUTER: i64 = 16;
 /// Work smaller than this need not be parallel.
@@ -237,6 +239,7 @@ impl Fuser<'_> {
         };
         group.outer = self.outer_axes(old, &group.space);
         self.check_kind(&mut group, nest, &member)?;
+        self.check_columns(&group, old)?;
         self.check_reads(&group, nest, &member)?;
         self.check_parallelism(&group, old)?;
         self.check_size(&group)?;
@@ -311,6 +314,33 @@ impl Fuser<'_> {
             }
             GroupKind::Serial | GroupKind::Attention => Err("a kernel of its own".into()),
         }
+    }
+
+    /// Work that would cut the contiguous axis of a product into digits shorter than a vector, such
+    /// as the phases of a strided convolution, has to scatter its elements: it runs on its own.
+    fn check_columns(&self, group: &Group, old: &Group) -> Result<(), String> {
+        if group.kind != GroupKind::Contract {
+            return Ok(());
+        }
+        let (before, after) = (self.contiguous_run(old), self.contiguous_run(group));
+        if after < before && after < SHORT_RUN {
+            return Err(format!("would cut the columns into runs of {after}"));
+        }
+        Ok(())
+    }
+
+    /// Extent of the axis along which the first member stores next to each other.
+    fn contiguous_run(&self, group: &Group) -> i64 {
+        let Some(first) = group.space.members.first() else {
+            return 1;
+        };
+        let nest = self.nests.get(first.nest);
+        let strides = &self.graph.tensor(nest.tensor).strides;
+        let stored = group.space.stored_index(first, nest);
+        let offset = (stored.iter().zip(strides)).fold(IExpr::zero(), |sum, (i, s)| &sum + &(i * s));
+        let is_next = |axis: &u32| offset.coefficient(*axis).is_some_and(|c| c.is_one());
+        let axis = (0..group.space.axes.len() as u32).find(is_next);
+        axis.map_or(1, |a| self.graph.hint(&group.space.axes[a as usize]))
     }
 
     /// Every element read of a tensor computed here must come from the same outer point, and from

@@ -3,6 +3,7 @@
 
 use super::emitter::Emitter;
 use super::prepare::{Action, Prepared};
+use super::strided;
 use crate::error::CompileError;
 use crate::graph::{E, Expr, Load, TensorId};
 use ferroductor_ir::kernel::*;
@@ -320,12 +321,24 @@ impl<'a> Evaluator<'a> {
             let lanes = self.vector.map_or(1, |v| v.lanes);
             match lane {
                 Lane::Linear(stride) if stride.is_one() => Op::Load { buf, index, lanes },
-                Lane::Linear(stride) => Op::LoadStrided {
-                    buf,
-                    index,
-                    stride: self.place_with(&stride, &values),
-                    lanes,
-                },
+                Lane::Linear(stride) => {
+                    let stride = self.place_with(&stride, &values);
+                    if let Some(stride) = strided::is_short(&stride, lanes) {
+                        let from = strided::Elements {
+                            buf,
+                            index,
+                            stride,
+                            lanes,
+                        };
+                        return Ok(from.load(&mut self.emitter, written));
+                    }
+                    Op::LoadStrided {
+                        buf,
+                        index,
+                        stride,
+                        lanes,
+                    }
+                }
                 _ => Op::Load {
                     buf,
                     index,

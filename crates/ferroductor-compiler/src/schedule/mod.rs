@@ -9,6 +9,7 @@ mod loops;
 pub mod prepare;
 mod reduce;
 mod stream;
+mod strided;
 mod tiles;
 mod turn;
 
@@ -144,6 +145,7 @@ fn describe(graph: &Graph, prepared: &prepare::Prepared) -> (String, Vec<String>
         let op = match &piece.action {
             Action::Contract { .. } => "matmul",
             Action::Attention(_) => "attention",
+            Action::Contract { .. } if tensor.op != "convolution" => "matmul",
             _ => tensor.op.as_str(),
         };
         if !words.contains(&op) && !op.is_empty() {
