@@ -337,7 +337,8 @@ impl Fuser<'_> {
         let nest = self.nests.get(first.nest);
         let strides = &self.graph.tensor(nest.tensor).strides;
         let stored = group.space.stored_index(first, nest);
-        let offset = (stored.iter().zip(strides)).fold(IExpr::zero(), |sum, (i, s)| &sum + &(i * s));
+        let offset =
+            (stored.iter().zip(strides)).fold(IExpr::zero(), |sum, (i, s)| &sum + &(i * s));
         let is_next = |axis: &u32| offset.coefficient(*axis).is_some_and(|c| c.is_one());
         let axis = (0..group.space.axes.len() as u32).find(is_next);
         axis.map_or(1, |a| self.graph.hint(&group.space.axes[a as usize]))

@@ -153,14 +153,17 @@ impl Convolution {
         if self.input.dtype != dtype || self.weight.dtype != dtype {
             return Err(Reason::new("a convolution of different dtypes"));
         }
-        if !matches!(dtype, DType::F32 | DType::BF16) {
+        if dtype != DType::F32 {
             return Err(Reason::new(format!("a convolution of {dtype}")));
         }
         let sizes = self.meta.sizes.iter().chain(&self.input.sizes);
         if sizes.chain(&self.weight.sizes).any(IExpr::is_zero) {
             return Err(Reason::new("a convolution of no elements"));
         }
-        if self.weight.sizes[..2].iter().any(|s| s.as_const().is_none()) {
+        if self.weight.sizes[..2]
+            .iter()
+            .any(|s| s.as_const().is_none())
+        {
             return Err(Reason::new("a symbolic number of channels"));
         }
         if !is_row_major(&self.meta) {
@@ -223,7 +226,9 @@ impl Convolution {
             index.push(within(&position, &window.input, &sizes));
         }
         let value = self.input.load(&index, &sizes);
-        cx.intermediate(self.input.dtype, sizes, Source::Pointwise(value))
+        let copy = cx.intermediate(self.input.dtype, sizes, Source::Pointwise(value));
+        cx.module.graph.tensors[copy.tensor.0 as usize].op = "windows".into();
+        copy
     }
 
     /// The index of tap `taps` at output position `outputs` in the rearranged input, after image
@@ -237,8 +242,7 @@ impl Convolution {
     ) -> Vec<IExpr> {
         let ranges = Extents(domain);
         let (mut parts, mut rows) = (Vec::new(), Vec::new());
-        for (((window, reading), o), j) in
-            self.windows.iter().zip(readings).zip(outputs).zip(taps)
+        for (((window, reading), o), j) in self.windows.iter().zip(readings).zip(outputs).zip(taps)
         {
             let (shift, stride) = (window.shift(j), IExpr::constant(window.stride));
             let (part, row) = match reading {
@@ -344,7 +348,9 @@ fn is_row_major(meta: &fx::TensorMeta) -> bool {
 fn within(position: &IExpr, size: &IExpr, domain: &[IExpr]) -> IExpr {
     let ranges = Extents(domain);
     let Some((low, high)) = position.bounds(&ranges) else {
-        return position.larger(&IExpr::zero()).smaller(&(size - &IExpr::one()));
+        return position
+            .larger(&IExpr::zero())
+            .smaller(&(size - &IExpr::one()));
     };
     let mut position = position.clone();
     if !low.is_nonnegative(&ranges) {

@@ -143,9 +143,8 @@ fn describe(graph: &Graph, prepared: &prepare::Prepared) -> (String, Vec<String>
     for piece in &prepared.pieces {
         let tensor = graph.tensor(piece.tensor);
         let op = match &piece.action {
-            Action::Contract { .. } => "matmul",
-            Action::Attention(_) => "attention",
             Action::Contract { .. } if tensor.op != "convolution" => "matmul",
+            Action::Attention(_) => "attention",
             _ => tensor.op.as_str(),
         };
         if !words.contains(&op) && !op.is_empty() {

@@ -2,8 +2,8 @@
 //! them, instead of one element at a time.
 
 use super::emitter::Emitter;
-use ferroductor_ir::kernel::*;
 use ferroductor_ir::IExpr;
+use ferroductor_ir::kernel::*;
 
 /// Beyond this stride most of what is loaded would be thrown away.
 const MAX_STRIDE: i64 = 4;
