@@ -17,6 +17,11 @@ pub fn rule(name: &str) -> Option<Rule> {
     (name == "aten.convolution").then_some(convolution as Rule)
 }
 
+/// Lanes of the widest vectors.
+const WIDEST: i64 = 16;
+/// Products of at least this depth outweigh a copy of their second operand.
+const DEEP: i64 = 512;
+
 /// How tap `j` of output position `o` finds its input along one spatial dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
@@ -89,6 +94,8 @@ struct Convolution {
     windows: Vec<Window>,
     groups: i64,
     meta: fx::TensorMeta,
+    /// The columns run over the positions of all images, not of one.
+    merged: bool,
 }
 
 /// One integer per spatial dimension; a single one stands for all.
@@ -136,14 +143,16 @@ impl Convolution {
         if groups < 1 || !windows.iter().all(positive) {
             return Err(Reason::new("a window that is not positive"));
         }
-        let convolution = Convolution {
+        let mut convolution = Convolution {
             input,
             weight,
             windows,
             groups,
             meta,
+            merged: false,
         };
         convolution.check()?;
+        convolution.merged = convolution.should_merge(cx);
         Ok(convolution)
     }
 
@@ -153,7 +162,7 @@ impl Convolution {
         if self.input.dtype != dtype || self.weight.dtype != dtype {
             return Err(Reason::new("a convolution of different dtypes"));
         }
-        if dtype != DType::F32 {
+        if !matches!(dtype, DType::F32 | DType::BF16) {
             return Err(Reason::new(format!("a convolution of {dtype}")));
         }
         let sizes = self.meta.sizes.iter().chain(&self.input.sizes);
@@ -172,9 +181,21 @@ impl Convolution {
         Ok(())
     }
 
+    /// Do the positions of one image fill vectors badly, in a product deep enough for a copy of the
+    /// input to be worth it?
+    fn should_merge(&self, cx: &Lowerer<'_>) -> bool {
+        let hint = |sizes: &[IExpr]| cx.module.graph.hint_numel(sizes);
+        let (images, positions) = (hint(&self.meta.sizes[..1]), hint(&self.meta.sizes[2..]));
+        let padded = (positions + WIDEST - 1) / WIDEST * WIDEST;
+        let depth = hint(&self.weight.sizes[1..]);
+        images > 1 && positions > 1 && padded * 8 > positions * 9 && depth >= DEEP
+    }
+
     fn readings(&self) -> Vec<Reading> {
         let windows = self.windows.iter().enumerate();
-        windows.map(|(d, w)| w.reading(d == 0)).collect()
+        windows
+            .map(|(d, w)| w.reading(d == 0 && !self.merged))
+            .collect()
     }
 
     /// Can every tap be read from the input as it lies in memory?
@@ -189,32 +210,37 @@ impl Convolution {
             expected = &expected * size;
             fits
         });
-        is_contiguous && readings.iter().all(|r| *r == Reading::Direct)
+        !self.merged && is_contiguous && readings.iter().all(|r| *r == Reading::Direct)
     }
 
     /// The input rearranged so that columns are contiguous: `[image, channel, phase or tap of each
-    /// dimension..., row of each dimension...]`.
+    /// dimension..., row of each dimension...]`, or with the images merged into the columns
+    /// `[channel, phase or tap..., image, row...]`.
     fn rearranged(&self, cx: &mut Lowerer<'_>, readings: &[Reading]) -> View {
-        let n = self.windows.len();
-        let mut sizes = self.input.sizes[..2].to_vec();
-        for (window, reading) in self.windows.iter().zip(readings) {
-            sizes.push(IExpr::constant(match reading {
+        let dimensions = || self.windows.iter().zip(readings);
+        let parts = dimensions().map(|(window, reading)| {
+            IExpr::constant(match reading {
                 Reading::Direct => 1,
                 Reading::Phases => window.phases(),
                 Reading::Unfolded => window.kernel,
-            }));
-        }
-        for (window, reading) in self.windows.iter().zip(readings) {
-            sizes.push(match reading {
-                Reading::Direct => window.input.clone(),
-                Reading::Phases => window.quotients(),
-                Reading::Unfolded => window.output.clone(),
-            });
-        }
+            })
+        });
+        let rows = dimensions().map(|(window, reading)| match reading {
+            Reading::Direct => window.input.clone(),
+            Reading::Phases => window.quotients(),
+            Reading::Unfolded => window.output.clone(),
+        });
+        let (image, channel) = (self.input.sizes[0].clone(), self.input.sizes[1].clone());
+        let sizes = self.arranged(image, channel, parts.collect(), rows.collect());
+        let n = self.windows.len();
         let at = variables(sizes.len());
-        let mut index = at[..2].to_vec();
-        for (d, (window, reading)) in self.windows.iter().zip(readings).enumerate() {
-            let (part, row) = (&at[2 + d], &at[2 + n + d]);
+        let (image, channel, first_part) = match self.merged {
+            true => (&at[n + 1], &at[0], 1),
+            false => (&at[0], &at[1], 2),
+        };
+        let mut index = vec![image.clone(), channel.clone()];
+        for (d, (window, reading)) in dimensions().enumerate() {
+            let (part, row) = (&at[first_part + d], &at[2 + n + d]);
             let stride = IExpr::constant(window.stride);
             let single = IExpr::constant((-window.padding).rem_euclid(window.stride));
             let position = match reading {
@@ -231,13 +257,26 @@ impl Convolution {
         copy
     }
 
-    /// The index of tap `taps` at output position `outputs` in the rearranged input, after image
-    /// and channel.
+    /// One item per dimension of the rearranged input, in its order.
+    fn arranged(
+        &self,
+        image: IExpr,
+        channel: IExpr,
+        parts: Vec<IExpr>,
+        rows: Vec<IExpr>,
+    ) -> Vec<IExpr> {
+        match self.merged {
+            true => [vec![channel], parts, vec![image], rows].concat(),
+            false => [vec![image, channel], parts, rows].concat(),
+        }
+    }
+
+    /// The index of tap `taps` at output position `outputs` in the rearranged input.
     fn rearranged_index(
         &self,
         readings: &[Reading],
-        outputs: &[IExpr],
-        taps: &[IExpr],
+        (image, channel): (IExpr, IExpr),
+        (outputs, taps): (&[IExpr], &[IExpr]),
         domain: &[IExpr],
     ) -> Vec<IExpr> {
         let ranges = Extents(domain);
@@ -259,7 +298,7 @@ impl Convolution {
             parts.push(part);
             rows.push(row);
         }
-        parts.into_iter().chain(rows).collect()
+        self.arranged(image, channel, parts, rows)
     }
 
     /// The bare sums, in the accumulation type.
@@ -275,15 +314,17 @@ impl Convolution {
 
         let mut at_weight = vec![at[1].clone(), at[rank].clone()];
         at_weight.extend_from_slice(taps);
-        let mut at_input = vec![at[0].clone(), self.channel(&at, &domain)];
-        let source = if self.reads_input(cx, &readings) {
+        let place = (at[0].clone(), self.channel(&at, &domain));
+        let (source, at_input) = if self.reads_input(cx, &readings) {
             let positions = self.windows.iter().zip(outputs).zip(taps);
-            at_input.extend(positions.map(|((w, o), j)| w.position(o, j)));
-            self.input.clone()
+            let positions = positions.map(|((w, o), j)| w.position(o, j));
+            let index = [place.0, place.1].into_iter().chain(positions).collect();
+            (self.input.clone(), index)
         } else {
-            at_input.extend(self.rearranged_index(&readings, outputs, taps, &domain));
-            self.rearranged(cx, &readings)
+            let index = self.rearranged_index(&readings, place, (outputs, taps), &domain);
+            (self.rearranged(cx, &readings), index)
         };
+        let at_input: Vec<IExpr> = at_input;
         let inside: Vec<_> = (0..n)
             .filter(|d| !self.windows[*d].is_inside())
             .map(|d| {

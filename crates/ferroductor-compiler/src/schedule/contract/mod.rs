@@ -13,10 +13,11 @@
 mod ahead;
 mod columns;
 mod direct;
+mod follow;
 mod rows;
 mod windows;
 
-use super::eval::{Evaluator, Home, Vector};
+use super::eval::Evaluator;
 use super::loops::Tiling;
 use super::prepare::{Action, Prepared};
 use crate::error::CompileError;
@@ -240,9 +241,8 @@ impl Product<'_, '_> {
             .extent
             .as_const()
             .is_some_and(|k| k > 0 && k % 2 == 0);
-        let whole = self.k.axes.len() == 1;
         let usable = self.eval.emitter.target.has_bf16 && self.lanes == 16;
-        if usable && even && whole && bf16(&self.a) && bf16(&self.b) {
+        if usable && even && bf16(&self.a) && bf16(&self.b) {
             2
         } else {
             1
@@ -497,124 +497,6 @@ impl Product<'_, '_> {
         let at = self.eval.open_for(IExpr::zero(), size, self.lanes);
         self.eval.emitter.store(tile, at, zero);
         self.eval.close();
-        Ok(())
-    }
-
-    /// Runs the pointwise pieces over the tile buffer and stores what leaves the kernel.
-    fn follow(
-        &mut self,
-        tile: Buf,
-        row: &IExpr,
-        end: &IExpr,
-        n0: &IExpr,
-        columns: &IExpr,
-    ) -> Result<()> {
-        let (mr, nr) = (self.mr, self.nr());
-        let (m, n) = (self.m.clone(), self.n.clone());
-        let valid = (end - row).smaller(&IExpr::constant(mr));
-        let valid = match self.m.extent.as_const() {
-            Some(e) if e % mr == 0 && ROWS_PER_TILE % mr == 0 => IExpr::constant(mr),
-            _ => self.eval.emitter.index_value(&valid),
-        };
-        let i = self.eval.open_for(IExpr::zero(), valid, 1);
-        let position = self.eval.emitter.index_value(&(row + &i));
-        self.set(&m, &position);
-        let width = match columns.as_const() {
-            Some(c) if c % nr == 0 => IExpr::constant(nr),
-            _ => {
-                let left = (columns - n0).smaller(&IExpr::constant(nr));
-                self.eval.emitter.index_value(&left)
-            }
-        };
-        let linear = self.follows_linearly();
-        let lanes = self.follow_lanes(linear);
-        let whole = &width.floor_div(&IExpr::constant(lanes)) * &IExpr::constant(lanes);
-        let whole = self.eval.emitter.index_value(&whole);
-        let ranges = [(IExpr::zero(), whole.clone(), lanes), (whole, width, 1)];
-        for (begin, finish, step) in ranges {
-            if begin == finish {
-                continue;
-            }
-            let j = self.eval.open_for(begin, finish, step);
-            match linear {
-                true => self.set_linear(&n, &(n0 + &j)),
-                false => self.set(&n, &(n0 + &j)),
-            }
-            let axis = n.axes.last().copied();
-            self.eval.vector = axis.filter(|_| step > 1).map(|axis| Vector {
-                axis,
-                lanes: step as u32,
-            });
-            let index = &(&i * &IExpr::constant(nr)) + &j;
-            self.store_pieces(tile, index)?;
-            self.eval.vector = None;
-            self.eval.close();
-        }
-        self.eval.close();
-        Ok(())
-    }
-
-    /// Does the following work walk the columns as one axis?
-    fn follows_linearly(&self) -> bool {
-        let mut linear = true;
-        for piece in &self.prepared.pieces {
-            let mut check = |index: &IExpr, is_offset: bool| {
-                linear &= match is_offset {
-                    true => self.n.stride(self.prepared, index).is_some(),
-                    false => !self.n.axes.iter().any(|a| index.uses_var(*a)),
-                };
-            };
-            match piece.action {
-                Action::Contract { .. } => check(&piece.offset, true),
-                _ => piece.visit_indices(&mut check),
-            }
-        }
-        linear
-    }
-
-    /// Lanes of the following work: none where a vector could straddle two rows of a split axis.
-    fn follow_lanes(&self, linear: bool) -> i64 {
-        let aligned = match self.n.axes.as_slice() {
-            [] => false,
-            _ if linear => true,
-            [_] => true,
-            [.., last] => self.prepared.axes[*last as usize]
-                .as_const()
-                .is_some_and(|e| e % self.lanes == 0),
-        };
-        let axis = self.n.axes.last().copied();
-        let guarded = self
-            .prepared
-            .pieces
-            .iter()
-            .any(|p| axis.is_some_and(|a| !super::loops::vectorizable(p, a)));
-        if aligned && !guarded { self.lanes } else { 1 }
-    }
-
-    fn store_pieces(&mut self, tile: Buf, index: IExpr) -> Result<()> {
-        let prepared = self.prepared;
-        for (at, piece) in prepared.pieces.iter().enumerate() {
-            let home = match &piece.action {
-                Action::Contract { .. } => Home::Placed(tile, index.clone()),
-                _ => Home::Inline(at),
-            };
-            self.eval.homes.insert(piece.tensor, home);
-        }
-        for piece in &prepared.pieces {
-            if !(self.external)(piece.tensor) {
-                continue;
-            }
-            let lanes = self.eval.vector.map_or(1, |v| v.lanes);
-            let value = match &piece.action {
-                Action::Store { value, .. } => self.eval.eval(value)?,
-                _ => self.eval.emitter.push_here(Op::Load {
-                    buf: tile,
-                    index: index.clone(),
-                    lanes,
-                }),
-            };
-            super::loops::store(self.eval, piece.tensor, &piece.offset, value)?;
-        }
         Ok(())
     }
 }
