@@ -225,7 +225,7 @@ fn build_and_import(
             .split_whitespace()
             .filter(|f| !f.starts_with("-std=") && !f.contains("strict-prototypes"));
         let undefined = (system.platform() == ferroductor_toolchain::Platform::MacOs)
-            .then(|| ["-undefined", "dynamic_lookup"]);
+            .then_some(["-undefined", "dynamic_lookup"]);
         let command = cxx
             .command()
             .args(own.map(str::to_owned))
