@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.conftest import close, compiled, same
+from conftest import close, compiled, same
 
 ROWS, COLUMNS = 4096, 2048
 

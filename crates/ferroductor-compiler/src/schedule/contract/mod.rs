@@ -63,6 +63,8 @@ struct Product<'a, 'b> {
     lanes: i64,
     /// Elements of `k` in a step: 2 with pair products, else 1.
     pair: i64,
+    /// The first operand's rows, where they are copied for all register tiles of a kernel tile.
+    block: Option<rows::Block>,
 }
 
 /// A way of the first-level cache in bytes, and how many ways there are at least.
@@ -131,6 +133,7 @@ pub fn emit<'b>(
         vectors: 1,
         lanes: i64::from(eval.emitter.target.lanes(DType::F32)),
         pair: 1,
+        block: None,
         eval,
     };
     product.separate_columns();
@@ -352,6 +355,7 @@ impl Product<'_, '_> {
         };
         let end = self.eval.emitter.index_value(&end);
         let first = self.eval.emitter.index_value(&first);
+        self.copy_block(&first, &end, &rows, &depth)?;
         let row = self.eval.open_for(first, end.clone(), mr);
         if self.direct {
             self.multiply_directly(&tables, tile, &row, &n0)?;

@@ -1,20 +1,24 @@
 //! Where the register tile reads the rows of the first operand.
 //!
 //! Rows that lie contiguous along `k` in the type they are multiplied in are read where they are.
-//! All others are copied for each register tile: row by row if `k` is contiguous, else step by
-//! step with the rows side by side.
+//! Others that are contiguous are copied for each register tile, row by row, in that type. All the
+//! rest is copied for a block of register tiles at once, step by step with the rows side by side.
 
-use super::{Product, Result};
+use super::{Product, ROWS_PER_TILE, Result};
 use ferroductor_ir::IExpr;
-use ferroductor_ir::Prim;
 use ferroductor_ir::kernel::*;
 
 /// Where step `s` of row `i` starts.
 pub(super) enum Rows {
     /// Each row has a base of its own.
     Raw { buf: Buf, bases: Vec<IExpr> },
-    /// At `i*row + s*step`.
-    Copied { buf: Buf, row: IExpr, step: IExpr },
+    /// At `base + i*row + s*step`.
+    Copied {
+        buf: Buf,
+        base: IExpr,
+        row: IExpr,
+        step: IExpr,
+    },
 }
 
 impl Rows {
@@ -26,11 +30,24 @@ impl Rows {
             }
             Rows::Copied {
                 buf,
+                base,
                 row,
                 step: stride,
-            } => (*buf, &(&IExpr::constant(i) * row) + &(step * stride)),
+            } => {
+                let own = &(&IExpr::constant(i) * row) + &(step * stride);
+                (*buf, base + &own)
+            }
         }
     }
+}
+
+/// The rows of a block of register tiles, copied: step `s` of row `i` of the tile at `row` is at
+/// `((row - first) * steps + s * mr + i) * pair`.
+#[derive(Clone)]
+pub(super) struct Block {
+    buf: Buf,
+    first: IExpr,
+    steps: IExpr,
 }
 
 impl Product<'_, '_> {
@@ -42,13 +59,16 @@ impl Product<'_, '_> {
     ) -> Result<Rows> {
         let (k, load) = (self.k.clone(), self.a.clone());
         let buf = self.buffer(&load)?;
-        let plain = self.eval.emitter.buf_dtype(buf) == self.packed_type();
-        let contiguous = k
-            .stride(self.prepared, &load.index[0])
-            .is_some_and(|s| s.is_one());
-        if !contiguous {
-            return self.copy_steps(row, rows, depth);
+        if let Some(block) = self.block.clone() {
+            let base = self.block_index(&block, row, &IExpr::zero());
+            return Ok(Rows::Copied {
+                buf: block.buf,
+                base: self.eval.emitter.index_value(&base),
+                row: IExpr::constant(self.pair),
+                step: IExpr::constant(self.mr * self.pair),
+            });
         }
+        let plain = self.eval.emitter.buf_dtype(buf) == self.packed_type();
         self.set(&k, &IExpr::zero());
         let bases = self.row_bases(row, rows);
         if plain {
@@ -63,6 +83,7 @@ impl Product<'_, '_> {
         }
         Ok(Rows::Copied {
             buf: copy,
+            base: IExpr::zero(),
             row: depth.clone(),
             step: IExpr::constant(self.pair),
         })
@@ -110,46 +131,71 @@ impl Product<'_, '_> {
         Ok(())
     }
 
-    /// Copies `mr` rows step by step: `copy[(s * mr + i) * pair + p]`.
-    fn copy_steps(&mut self, row: &IExpr, rows: &IExpr, depth: &IExpr) -> Result<Rows> {
-        let elements = depth * &IExpr::constant(self.mr);
+    /// Copies the rows from `first` to `end` if `k` is not contiguous in them: register tile by
+    /// register tile, step by step, the rows of a step side by side.
+    pub(super) fn copy_block(
+        &mut self,
+        first: &IExpr,
+        end: &IExpr,
+        rows: &IExpr,
+        depth: &IExpr,
+    ) -> Result<()> {
+        if self.is_contiguous() {
+            return Ok(());
+        }
+        let most = rows
+            .as_const()
+            .map_or(ROWS_PER_TILE, |r| r.min(ROWS_PER_TILE));
+        let most = (most + self.mr - 1) / self.mr * self.mr;
+        let elements = depth * &IExpr::constant(most);
         let packed_type = self.packed_type();
         let copy = self.eval.emitter.local(packed_type, elements, "rows");
+        let block = Block {
+            buf: copy,
+            first: first.clone(),
+            steps: self.steps(depth),
+        };
+        let mr = IExpr::constant(self.mr);
         let adjacent = self
             .m
             .stride(self.prepared, &self.a.index[0])
             .is_some_and(|s| s.is_one());
         let whole = rows.as_const().is_some_and(|r| r % self.mr == 0);
-        if adjacent && whole {
-            self.copy_side_by_side(copy, row, depth)?;
-        } else if adjacent {
-            let beyond = self.eval.emitter.push(Op::Index {
-                expr: row + &IExpr::constant(self.mr),
-            });
-            let limit = self.eval.emitter.push(Op::Index { expr: rows.clone() });
-            let full = self.eval.emitter.prim(Prim::Le, &[beyond, limit])?;
-            let partial = self.eval.emitter.prim(Prim::Not, &[full])?;
-            self.eval.open_if(full);
-            self.copy_side_by_side(copy, row, depth)?;
+        let full = match (adjacent, whole) {
+            (false, _) => first.clone(),
+            (true, true) => end.clone(),
+            (true, false) => &(&(end - first).floor_div(&mr) * &mr) + first,
+        };
+        let full = self.eval.emitter.index_value(&full);
+        if adjacent {
+            // Neighbouring tiles in turn, so that a line of memory is read once.
+            let step = self.eval.open_for(IExpr::zero(), block.steps.clone(), 1);
+            let row = self.eval.open_for(first.clone(), full.clone(), self.mr);
+            self.copy_side_by_side(&block, &row, &step)?;
             self.eval.close();
-            self.eval.open_if(partial);
-            self.copy_singly(copy, row, rows, depth)?;
             self.eval.close();
-        } else {
-            self.copy_singly(copy, row, rows, depth)?;
         }
-        Ok(Rows::Copied {
-            buf: copy,
-            row: IExpr::constant(self.pair),
-            step: IExpr::constant(self.mr * self.pair),
-        })
+        if full != *end {
+            let row = self.eval.open_for(full, end.clone(), self.mr);
+            let step = self.eval.open_for(IExpr::zero(), block.steps.clone(), 1);
+            self.copy_singly(&block, &row, &step, rows)?;
+            self.eval.close();
+            self.eval.close();
+        }
+        self.block = Some(block);
+        Ok(())
     }
 
-    /// The rows lie next to each other in memory: vectors of rows, in powers of two.
-    fn copy_side_by_side(&mut self, copy: Buf, row: &IExpr, depth: &IExpr) -> Result<()> {
+    /// Is `k` contiguous in the first operand?
+    fn is_contiguous(&self) -> bool {
+        let along_k = self.k.stride(self.prepared, &self.a.index[0]);
+        along_k.is_some_and(|s| s.is_one())
+    }
+
+    /// A step of one register tile, whose rows lie next to each other in memory: vectors of rows,
+    /// in powers of two.
+    fn copy_side_by_side(&mut self, block: &Block, row: &IExpr, step: &IExpr) -> Result<()> {
         let (m, k, load) = (self.m.clone(), self.k.clone(), self.a.clone());
-        let steps = self.steps(depth);
-        let step = self.eval.open_for(IExpr::zero(), steps, 1);
         let mut done = 0;
         while done < self.mr {
             let left = self.mr - done;
@@ -157,7 +203,7 @@ impl Product<'_, '_> {
             self.set(&m, &(row + &IExpr::constant(done)));
             let mut parts = Vec::new();
             for p in 0..self.pair {
-                let at = &(&step * &IExpr::constant(self.pair)) + &IExpr::constant(p);
+                let at = &(step * &IExpr::constant(self.pair)) + &IExpr::constant(p);
                 self.set(&k, &at);
                 parts.push(self.operand(&load, lanes as u32)?);
             }
@@ -171,33 +217,42 @@ impl Product<'_, '_> {
                 }),
                 _ => parts[0],
             };
-            let index = &(&step * &IExpr::constant(self.mr)) + &IExpr::constant(done);
-            let index = &index * &IExpr::constant(self.pair);
-            self.eval.emitter.store(copy, index, value);
+            let index = &self.block_index(block, row, step) + &IExpr::constant(done * self.pair);
+            self.eval.emitter.store(block.buf, index, value);
             done += lanes;
         }
-        self.eval.close();
         Ok(())
     }
 
-    fn copy_singly(&mut self, copy: Buf, row: &IExpr, rows: &IExpr, depth: &IExpr) -> Result<()> {
+    /// The same for rows anywhere, those beyond the matrix repeating its last one.
+    fn copy_singly(
+        &mut self,
+        block: &Block,
+        row: &IExpr,
+        step: &IExpr,
+        rows: &IExpr,
+    ) -> Result<()> {
         let (m, k, load) = (self.m.clone(), self.k.clone(), self.a.clone());
-        let steps = self.steps(depth);
-        let step = self.eval.open_for(IExpr::zero(), steps, 1);
         for i in 0..self.mr {
             let position = self.clamped(row + &IExpr::constant(i), rows, self.mr);
             let position = self.eval.emitter.index_value(&position);
             self.set(&m, &position);
             for p in 0..self.pair {
-                let at = &(&step * &IExpr::constant(self.pair)) + &IExpr::constant(p);
+                let at = &(step * &IExpr::constant(self.pair)) + &IExpr::constant(p);
                 self.set(&k, &at);
                 let value = self.operand(&load, 1)?;
-                let index = &(&step * &IExpr::constant(self.mr)) + &IExpr::constant(i);
-                let index = &(&index * &IExpr::constant(self.pair)) + &IExpr::constant(p);
-                self.eval.emitter.store(copy, index, value);
+                let index =
+                    &self.block_index(block, row, step) + &IExpr::constant(i * self.pair + p);
+                self.eval.emitter.store(block.buf, index, value);
             }
         }
-        self.eval.close();
         Ok(())
+    }
+
+    /// Where a step of the register tile at `row` starts in the copy.
+    fn block_index(&self, block: &Block, row: &IExpr, step: &IExpr) -> IExpr {
+        let before = &(row - &block.first) * &block.steps;
+        let index = &before + &(step * &IExpr::constant(self.mr));
+        &index * &IExpr::constant(self.pair)
     }
 }
