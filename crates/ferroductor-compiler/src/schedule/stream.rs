@@ -67,15 +67,16 @@ fn rewrite(kernel: &mut Kernel, results: BTreeSet<Buf>, target: &Target) {
 fn note_reads(block: &Block, read: &mut BTreeSet<Buf>) {
     for stmt in block {
         match stmt {
-            Stmt::Let { op, .. } => match op {
-                Op::Load { buf, .. }
-                | Op::LoadMasked { buf, .. }
-                | Op::LoadStrided { buf, .. }
-                | Op::Gather { buf, .. } => {
-                    read.insert(*buf);
-                }
-                _ => {}
-            },
+            Stmt::Let {
+                op:
+                    Op::Load { buf, .. }
+                    | Op::LoadMasked { buf, .. }
+                    | Op::LoadStrided { buf, .. }
+                    | Op::Gather { buf, .. },
+                ..
+            } => {
+                read.insert(*buf);
+            }
             Stmt::For { body, .. } => note_reads(body, read),
             Stmt::If {
                 then, otherwise, ..
