@@ -23,7 +23,8 @@ def _check(function, operands, dtype):
     wide = [x.double() for x in operands]
     exact, eager = function(*wide), function(*operands)
     got = compiled(function)(*operands)
-    assert (got.dtype, got.shape, got.stride()) == (eager.dtype, eager.shape, eager.stride())
+    assert (got.dtype, got.shape) == (eager.dtype, eager.shape)
+    assert got.is_contiguous() == eager.is_contiguous()
     distance = lambda x: (x.double() - exact).square().mean().sqrt().item()
     floor = 4 * torch.finfo(dtype).eps * exact.square().mean().sqrt().item()
     assert distance(got) <= (3 if dtype == torch.bfloat16 else 2) * max(distance(eager), floor)
