@@ -12,15 +12,9 @@ pub struct NestId(pub u32);
 #[derive(Clone, Debug)]
 pub enum Work {
     /// Stores `value` at `index` (in dimensions of the tensor).
-    Store {
-        value: E,
-        index: Vec<IExpr>,
-    },
+    Store { value: E, index: Vec<IExpr> },
     /// Combines `value` over the reduction variables.
-    Reduce {
-        combine: Combine,
-        value: E,
-    },
+    Reduce { combine: Combine, value: E },
     Contract {
         a: Load,
         b: Load,

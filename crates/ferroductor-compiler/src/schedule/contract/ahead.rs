@@ -60,7 +60,7 @@ impl Product<'_, '_> {
         let item = tensor.dtype.size() as i64;
         let bytes = self.graph.hint_numel(&tensor.sizes).saturating_mul(item);
         let simple = self.n.axes.len() == 1 && self.k.axes.len() == 1;
-        if bytes < COLD_BYTES || !simple {
+        if bytes < COLD_BYTES || !simple || self.panels > 1 {
             return None;
         }
         let offset = &self.b.index[0];

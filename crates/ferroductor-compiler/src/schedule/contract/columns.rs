@@ -1,7 +1,7 @@
 //! Packing a panel of the second operand: `nr` columns, step by step through `k`.
 //!
 //! What must hold: element `(k, j)` of the panel is column `n0 + j`, at
-//! `((k / pair) * nr + j) * pair + k % pair`; columns beyond the matrix repeat its last one.
+//! `panel_start + ((k / pair) * nr + j) * pair + k % pair`; columns beyond the matrix repeat its last one.
 
 use super::super::turn::turn;
 use super::windows::Table;
@@ -58,7 +58,8 @@ impl Product<'_, '_> {
 
     /// Position in the panel of column `j` at a step.
     fn panel_index(&self, step: &IExpr, j: &IExpr) -> IExpr {
-        &(&(step * &IExpr::constant(self.nr())) + j) * &IExpr::constant(self.pair)
+        let position = &(step * &IExpr::constant(self.nr())) + j;
+        &self.panel_start + &(&position * &IExpr::constant(self.pair))
     }
 
     /// The operand is contiguous along `n`: whole vectors are copied (pairs: interleaved), masked

@@ -1,9 +1,9 @@
 //! Matrix products: packed panels, a register tile, and the work that follows it from cache.
 //!
-//! A tile of the kernel is a column panel of `nr` by a block of rows. The panel of the second
-//! operand is packed once per call and thread as long as consecutive tiles need the same one; the
-//! raw operand is read each call, so no write to a weight can be missed. For each `mr` rows the
-//! product is accumulated in registers over all of `k`, put into a small tile buffer, and the
+//! A tile of the kernel is a column panel of `nr`, or a few of them, by a block of rows. A panel of
+//! the second operand is packed once per call and thread as long as consecutive tiles need the same
+//! one; the raw operand is read each call, so no write to a weight can be missed. For each `mr` rows
+//! the product is accumulated in registers over all of `k`, put into a small tile buffer, and the
 //! fused pointwise pieces run over that buffer. Columns and rows beyond the matrix are computed
 //! from repeated elements and never stored.
 //!
@@ -65,6 +65,9 @@ struct Product<'a, 'b> {
     pair: i64,
     /// The first operand's rows, where they are copied for all register tiles of a kernel tile.
     block: Option<rows::Block>,
+    /// Panels of a kernel tile, and where the present one starts among them.
+    panels: i64,
+    panel_start: IExpr,
 }
 
 /// A way of the first-level cache in bytes, and how many ways there are at least.
@@ -134,6 +137,8 @@ pub fn emit<'b>(
         lanes: i64::from(eval.emitter.target.lanes(DType::F32)),
         pair: 1,
         block: None,
+        panels: 1,
+        panel_start: IExpr::zero(),
         eval,
     };
     product.separate_columns();
@@ -303,10 +308,12 @@ impl Product<'_, '_> {
         let batches = self.eval.sized(&self.batch.extent.clone());
         let row_blocks = rows.ceil_div(ROWS_PER_TILE);
         let panels = columns.ceil_div(nr);
+        self.panels = self.choose_panels();
+        let groups = panels.ceil_div(self.panels);
 
         let panel_elements = match self.direct {
             true => IExpr::zero(),
-            false => &depth * &IExpr::constant(nr),
+            false => &depth * &IExpr::constant(nr * self.panels),
         };
         let packed_type = self.packed_type();
         let pack = self
@@ -327,23 +334,25 @@ impl Product<'_, '_> {
         let block = self.eval.emitter.index_value(&block);
         let key = id.floor_div(&row_blocks);
         let key = self.eval.emitter.index_value(&key);
-        let panel = key.modulo(&panels);
-        let panel = self.eval.emitter.index_value(&panel);
-        let batch = key.floor_div(&panels);
+        let group = key.modulo(&groups);
+        let group = self.eval.emitter.index_value(&group);
+        let batch = key.floor_div(&groups);
         let batch = self.eval.emitter.index_value(&batch);
         let dimension = self.batch.clone();
         self.set(&dimension, &batch);
-        let n0 = &panel * &IExpr::constant(nr);
+        let first_panel = &group * &IExpr::constant(self.panels);
 
         let key_value = self.eval.emitter.push(Op::Index { expr: key.clone() });
         let last = self.eval.emitter.get(packed);
         let stale = self.eval.emitter.prim(Prim::Ne, &[key_value, last])?;
         self.eval.open_if(stale);
-        if self.direct {
-            self.fill_tables(&tables, &n0, &columns)?;
-        } else {
-            self.pack_panel(pack, &tables, &n0, &columns, &depth)?;
-        }
+        self.each_panel(&first_panel, &panels, &depth, &mut |this, n0| {
+            if this.direct {
+                this.fill_tables(&tables, n0, &columns)
+            } else {
+                this.pack_panel(pack, &tables, n0, &columns, &depth)
+            }
+        })?;
         self.eval.emitter.set(packed, key_value);
         self.eval.close();
 
@@ -355,19 +364,66 @@ impl Product<'_, '_> {
         };
         let end = self.eval.emitter.index_value(&end);
         let first = self.eval.emitter.index_value(&first);
-        self.copy_block(&first, &end, &rows, &depth)?;
-        let row = self.eval.open_for(first, end.clone(), mr);
-        if self.direct {
-            self.multiply_directly(&tables, tile, &row, &n0)?;
-        } else {
-            self.multiply(pack, tile, &row, &rows, &depth, &n0)?;
+        if !self.direct {
+            self.copy_block(&first, &end, &rows, &depth)?;
         }
-        self.follow(tile, &row, &end, &n0, &columns)?;
-        self.eval.close();
+        self.each_panel(&first_panel, &panels, &depth, &mut |this, n0| {
+            let row = this.eval.open_for(first.clone(), end.clone(), mr);
+            if this.direct {
+                this.multiply_directly(&tables, tile, &row, n0)?;
+            } else {
+                this.multiply(pack, tile, &row, &rows, &depth, n0)?;
+            }
+            this.follow(tile, &row, &end, n0, &columns)?;
+            this.eval.close();
+            Ok(())
+        })?;
         Ok(Tiling {
-            tiles: &(&batches * &panels) * &row_blocks,
-            elements: self.graph.hint(&k.extent) * nr * ROWS_PER_TILE / 16,
+            tiles: &(&batches * &groups) * &row_blocks,
+            elements: self.graph.hint(&k.extent) * nr * self.panels * ROWS_PER_TILE / 16,
         })
+    }
+
+    /// A block of rows that has to be copied serves several panels, as long as they stay in the
+    /// second-level cache and there are tiles enough for many threads.
+    fn choose_panels(&self) -> i64 {
+        const MOST: i64 = 4;
+        const TILES: i64 = 64;
+        if self.direct || self.is_contiguous() {
+            return 1;
+        }
+        let hint = |e: &IExpr| self.graph.hint(e).max(1);
+        let ceil = |a: i64, b: i64| (a + b - 1) / b;
+        let panel_bytes = hint(&self.k.extent) * self.nr() * 4;
+        let cache = self.eval.emitter.target.l2_bytes as i64 / 2;
+        let blocks = hint(&self.batch.extent) * ceil(hint(&self.m.extent), ROWS_PER_TILE);
+        let panels = ceil(hint(&self.n.extent), self.nr());
+        (2..=MOST)
+            .rev()
+            .find(|p| p * panel_bytes <= cache && blocks * ceil(panels, *p) >= TILES)
+            .unwrap_or(1)
+    }
+
+    /// Runs `body` with the first column of each panel of the kernel tile.
+    fn each_panel(
+        &mut self,
+        first: &IExpr,
+        panels: &IExpr,
+        depth: &IExpr,
+        body: &mut dyn FnMut(&mut Self, &IExpr) -> Result<()>,
+    ) -> Result<()> {
+        let nr = IExpr::constant(self.nr());
+        if self.panels == 1 {
+            return body(self, &(first * &nr));
+        }
+        let end = (first + &IExpr::constant(self.panels)).smaller(panels);
+        let end = self.eval.emitter.index_value(&end);
+        let panel = self.eval.open_for(first.clone(), end, 1);
+        let start = &(&(&panel - first) * depth) * &nr;
+        self.panel_start = self.eval.emitter.index_value(&start);
+        body(self, &(&panel * &nr))?;
+        self.eval.close();
+        Ok(())
     }
 
     /// `position`, kept inside the matrix.
@@ -444,7 +500,7 @@ impl Product<'_, '_> {
             let column = &(&at * &IExpr::constant(nr)) + &IExpr::constant(v * self.lanes);
             columns.push(self.eval.emitter.push_here(Op::Load {
                 buf: pack,
-                index: &column * &IExpr::constant(self.pair),
+                index: &self.panel_start + &(&column * &IExpr::constant(self.pair)),
                 lanes: lanes * self.pair as u32,
             }));
         }

@@ -187,7 +187,7 @@ impl Product<'_, '_> {
     }
 
     /// Is `k` contiguous in the first operand?
-    fn is_contiguous(&self) -> bool {
+    pub(super) fn is_contiguous(&self) -> bool {
         let along_k = self.k.stride(self.prepared, &self.a.index[0]);
         along_k.is_some_and(|s| s.is_one())
     }
