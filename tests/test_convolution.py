@@ -48,6 +48,11 @@ GEOMETRIES = {
     "one_channel": ((1, 1, 9, 9), 1, (3, 3), {"padding": 1}),
     "deep": ((1, 300, 9, 9), 8, (3, 3), {"padding": 1}),
     "deep_power_of_two": ((1, 1024, 4, 8), 48, (1, 1), {}),
+    "images_together": ((3, 64, 7, 7), 24, (3, 3), {"padding": 1}),
+    "images_together_strided": ((2, 64, 14, 14), 16, (3, 3), {"padding": 1, "stride": 2}),
+    "images_together_point": ((4, 512, 3, 3), 32, (1, 1), {}),
+    "images_together_valid": ((2, 64, 9, 9), 8, (3, 3), {}),
+    "images_together_grouped": ((2, 256, 7, 7), 16, (3, 3), {"padding": 1, "groups": 4}),
     "grouped": ((2, 32, 14, 14), 64, (3, 3), {"padding": 1, "groups": 4}),
     "grouped_strided": ((2, 12, 14, 14), 18, (3, 3), {"padding": 1, "stride": 2, "groups": 3}),
     "depthwise": ((2, 32, 14, 14), 32, (3, 3), {"padding": 1, "groups": 32}),
@@ -67,7 +72,10 @@ GEOMETRIES = {
 }
 
 #: These stand for the rest where every cell of a matrix would cost too much.
-TYPICAL = ["same", "point", "strided_even", "valid", "grouped", "depthwise_strided", "squeezed"]
+TYPICAL = [
+    "same", "point", "strided_even", "valid", "images_together", "grouped", "depthwise_strided",
+    "squeezed",
+]
 
 
 def _convolution(x, weight, bias, **settings):
@@ -229,7 +237,8 @@ def test_normalisation_and_activation_join_the_convolution():
     with torch.no_grad():
         got = compiled(block)(x)
         _follows_the_rule(got, block(x), exact(x.double()))
-    assert "1 kernel launches" in str(ferroductor.report())
+    # One for the normalisation's factors, made of parameters alone, and one for everything else.
+    assert "2 kernel launches" in str(ferroductor.report())
 
 
 def test_empty_tensors():

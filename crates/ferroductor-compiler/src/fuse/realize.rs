@@ -6,12 +6,16 @@
 //! A nest whose readers all end up in its own kernel still needs no memory: that is decided later.
 
 use crate::graph::{E, Expr, Graph, Load, Source, TensorId, visit};
+use ferroductor_ir::Prim;
 use std::collections::{HashMap, HashSet};
 
 /// Above this many operators a definition is not inlined further.
 const MAX_INLINED: usize = 160;
 /// A definition this cheap is recomputed by each of its readers.
 const CHEAP: usize = 3;
+
+/// So many points repay a pass over a small tensor.
+const MANY: i64 = 32;
 
 /// How a tensor is read.
 #[derive(Clone, Debug, Default)]
@@ -157,6 +161,10 @@ struct Weight {
     loads: usize,
     costly: usize,
     guards: usize,
+    /// Divisions and roots.
+    slow: usize,
+    /// Loads of what the graph computes, rather than of its inputs.
+    computed: usize,
 }
 
 fn measure(
@@ -176,13 +184,20 @@ fn measure(
                     w.loads += inner.loads;
                     w.costly += inner.costly;
                     w.guards += inner.guards;
+                    w.slow += inner.slow;
+                    w.computed += inner.computed;
                 }
-                None => w.loads += 1,
+                None => {
+                    w.loads += 1;
+                    let is_input = matches!(graph.tensor(l.tensor).source, Source::External);
+                    w.computed += usize::from(!is_input);
+                }
             }
         }
         Expr::Prim { prim, .. } => {
             w.operators += 1;
             w.costly += usize::from(prim.is_costly());
+            w.slow += usize::from(matches!(prim, Prim::Div | Prim::Sqrt));
         }
         Expr::Guard { .. } => {
             w.operators += 1;
@@ -208,6 +223,10 @@ fn deserves_memory(graph: &Graph, id: TensorId, uses: &Uses, w: &Weight) -> bool
     let own = graph.hint_numel(&graph.tensor(id).sizes).max(1);
     // A costly value read at many more points than it has elements.
     if w.costly > 0 && uses.points / own >= 2 && w.operators > CHEAP {
+        return true;
+    }
+    // Factors made of parameters alone, such as the scale of a normalisation: once for all points.
+    if w.slow > 0 && w.computed == 0 && uses.points / own >= MANY {
         return true;
     }
     let cheap = w.costly == 0 && w.operators <= CHEAP && w.loads <= 2;

@@ -175,6 +175,14 @@ impl Convolution {
         {
             return Err(Reason::new("a symbolic number of channels"));
         }
+        let taps = self.weight.sizes[2..].iter();
+        let depth = IExpr::product(taps.chain([&self.weight.sizes[1]])).as_const();
+        let is_odd = depth.is_some_and(|d| d > 1 && d % 2 == 1);
+        if dtype == DType::BF16 && is_odd && self.groups == 1 {
+            return Err(Reason::new(
+                "a half precision convolution of odd depth, which has no pairs to multiply",
+            ));
+        }
         if !is_row_major(&self.meta) {
             return Err(Reason::new("a convolution whose result is not row-major"));
         }

@@ -380,7 +380,7 @@ impl Product<'_, '_> {
         })?;
         Ok(Tiling {
             tiles: &(&batches * &groups) * &row_blocks,
-            elements: self.graph.hint(&k.extent) * nr * self.panels * ROWS_PER_TILE / 16,
+            elements: self.tile_cost(),
         })
     }
 
@@ -424,6 +424,14 @@ impl Product<'_, '_> {
         body(self, &(&panel * &nr))?;
         self.eval.close();
         Ok(())
+    }
+
+    /// The work of a tile, measured in elements of pointwise work: four multiplications take as
+    /// long as one, without packed operands two.
+    fn tile_cost(&self) -> i64 {
+        let rows = self.graph.hint(&self.m.extent).clamp(1, ROWS_PER_TILE);
+        let products = self.graph.hint(&self.k.extent) * self.nr() * self.panels * rows;
+        products / if self.direct { 2 } else { 4 * self.pair }
     }
 
     /// `position`, kept inside the matrix.
