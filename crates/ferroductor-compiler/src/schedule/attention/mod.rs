@@ -55,6 +55,8 @@ struct Attending<'a, 'b> {
     /// The type that everything is computed in.
     dtype: DType,
     lanes: i64,
+    /// Elements multiplied at a time: 2 where the CPU has products of bf16 pairs, else 1.
+    pair: i64,
     shape: Shape,
     /// Extents in the kernel's terms.
     rows: IExpr,
@@ -65,10 +67,13 @@ struct Attending<'a, 'b> {
 
 /// The arrays of a tile in scratch.
 struct Scratch {
-    /// The rows of the query: `depth` steps of all rows.
+    /// The rows of the query: for each step of the depth all rows. A step is a pair's worth.
     query: Buf,
-    /// Scores, then weights, of a block: for each key all rows.
+    /// Scores of a block: for each key all rows.
     scores: Buf,
+    /// Weights of a block: for each step of the keys all rows; where they are single, in place of
+    /// the scores.
+    weights: Buf,
     /// The result so far: for each row all columns.
     sums: Buf,
     /// For each row: the greatest score, the sum of weights, and a factor for the result so far.
@@ -117,6 +122,7 @@ pub fn emit<'b>(
         tensor: piece.tensor,
         dtype,
         lanes,
+        pair: 1,
         shape,
         rows,
         keys,
@@ -198,6 +204,45 @@ impl Attending<'_, '_> {
         }
     }
 
+    /// Pair products need bf16 throughout, the instruction, and pairs side by side in memory.
+    fn choose_pair(&mut self) -> i64 {
+        let attend = self.attend;
+        let target = self.eval.emitter.target;
+        let usable = target.has_bf16 && self.lanes == 16;
+        let operands = [&attend.query, &attend.key, &attend.value];
+        let narrow = operands
+            .iter()
+            .all(|l| self.graph.tensor(l.tensor).dtype == DType::BF16);
+        let even = self.depth.as_const().is_some_and(|d| d % 2 == 0);
+        let adjacent = [&attend.query, &attend.key]
+            .into_iter()
+            .all(|load| self.stride(load, attend.d).is_some_and(|s| s.is_one()));
+        if usable && narrow && even && adjacent {
+            2
+        } else {
+            1
+        }
+    }
+
+    /// The type in which operands are multiplied.
+    fn packed(&self) -> DType {
+        if self.pair == 2 {
+            DType::BF16
+        } else {
+            self.dtype
+        }
+    }
+
+    /// Two vectors lane by lane, as pairs.
+    fn interleaved(&mut self, a: ValueId, b: ValueId) -> ValueId {
+        let lanes = self.eval.emitter.ty(a).lanes;
+        self.eval.emitter.push(Op::Shuffle {
+            a,
+            b,
+            lanes: (0..lanes).flat_map(|l| [l, lanes + l]).collect(),
+        })
+    }
+
     fn set_axis(&mut self, axis: Option<u32>, at: &IExpr) {
         if let Some(axis) = axis {
             self.eval.axis[axis as usize] = at.clone();
@@ -205,15 +250,24 @@ impl Attending<'_, '_> {
     }
 
     fn scratch(&mut self) -> Scratch {
-        let (dtype, rows) = (self.dtype, IExpr::constant(self.tile_rows()));
+        let (dtype, packed) = (self.dtype, self.packed());
+        let rows = IExpr::constant(self.tile_rows());
         let keys = self.block_keys() + self.shape.keys - 1;
         let keys = keys / self.shape.keys * self.shape.keys;
         let query = &self.depth * &rows;
         let sums = &self.padded_columns() * &rows;
         let emitter = &mut self.eval.emitter;
+        let elements = &rows * &IExpr::constant(keys);
+        let query = emitter.local(packed, query, "query");
+        let scores = emitter.local(dtype, elements.clone(), "scores");
+        let weights = match packed == dtype {
+            true => scores,
+            false => emitter.local(packed, elements, "weights"),
+        };
         Scratch {
-            query: emitter.local(dtype, query, "query"),
-            scores: emitter.local(dtype, &rows * &IExpr::constant(keys), "scores"),
+            query,
+            scores,
+            weights,
             sums: emitter.local(dtype, sums, "sums"),
             greatest: emitter.local(dtype, rows.clone(), "greatest"),
             total: emitter.local(dtype, rows.clone(), "total"),
@@ -229,6 +283,7 @@ impl Attending<'_, '_> {
     }
 
     fn emit_blocks(mut self) -> Result<Tiling> {
+        self.pair = self.choose_pair();
         let tile_rows = self.tile_rows();
         let blocks = self.rows.ceil_div(tile_rows);
         let batches = self.place_batch(&blocks);

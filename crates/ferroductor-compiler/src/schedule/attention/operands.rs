@@ -50,7 +50,7 @@ impl Attending<'_, '_> {
     pub(super) fn key_matrix(&mut self) -> Matrix {
         let attend = self.attend;
         let stride = self.stride(&attend.key, attend.d);
-        let plain = self.graph.tensor(attend.key.tensor).dtype == self.dtype;
+        let plain = self.graph.tensor(attend.key.tensor).dtype == self.packed();
         let home = match stride {
             Some(stride) if plain => Home::Raw { stride },
             _ => self.copied("keys", self.depth.clone()),
@@ -71,7 +71,10 @@ impl Attending<'_, '_> {
         let whole = self.columns == self.padded_columns();
         let home = match stride {
             Some(stride) if plain && whole && stride.is_one() => Home::Raw { stride },
-            _ => self.copied("values", self.padded_columns()),
+            _ => self.copied(
+                "values",
+                &self.padded_columns() * &IExpr::constant(self.pair),
+            ),
         };
         Matrix {
             load: attend.value.clone(),
@@ -84,11 +87,13 @@ impl Attending<'_, '_> {
     fn copied(&mut self, name: &str, row: IExpr) -> Home {
         let keys = (self.block_keys() + self.shape.keys - 1) / self.shape.keys * self.shape.keys;
         let elements = &row * &IExpr::constant(keys);
-        let buf = self.eval.emitter.local(self.dtype, elements, name);
+        let packed = self.packed();
+        let buf = self.eval.emitter.local(packed, elements, name);
         Home::Copied { buf, row }
     }
 
-    /// Copies `count` rows of the matrix from `first` on, if it is one that is copied.
+    /// Copies `count` rows of the matrix from `first` on, if it is one that is copied; in pairs, a
+    /// row and the next are interleaved, the last repeated where it is alone.
     pub(super) fn fill(&mut self, matrix: &Matrix, first: &IExpr, count: &IExpr) -> Result<()> {
         let Home::Copied { buf, row } = &matrix.home else {
             return Ok(());
@@ -99,8 +104,10 @@ impl Attending<'_, '_> {
             .is_some_and(|s| s.is_one());
         let lanes = if adjacent { self.lanes } else { 1 };
         let whole = &matrix.width.floor_div(&IExpr::constant(lanes)) * &IExpr::constant(lanes);
-        let n = self.eval.open_for(IExpr::zero(), count.clone(), 1);
-        self.set_axis(self.attend.n, &(first + &n));
+        let pair = IExpr::constant(self.pair);
+        let n = self
+            .eval
+            .open_for(IExpr::zero(), count.ceil_div(self.pair), 1);
         for (begin, end, step) in [
             (IExpr::zero(), whole.clone(), lanes),
             (whole.clone(), matrix.width.clone(), 1),
@@ -110,13 +117,27 @@ impl Attending<'_, '_> {
             }
             let at = self.eval.open_for(begin, end, step);
             self.set_axis(matrix.axis, &at);
-            let index = self.eval.place(&matrix.load.index[0]);
-            let value = self.eval.emitter.push(Op::Load {
-                buf: from,
-                index,
-                lanes: step as u32,
-            });
-            self.eval.emitter.store(*buf, &(&n * row) + &at, value);
+            let mut rows = Vec::new();
+            for p in 0..self.pair {
+                let row = &(&n * &pair) + &IExpr::constant(p);
+                let row = match p {
+                    0 => row,
+                    _ => row.smaller(&(count - &IExpr::one())),
+                };
+                self.set_axis(self.attend.n, &(first + &row));
+                let index = self.eval.place(&matrix.load.index[0]);
+                rows.push(self.eval.emitter.push(Op::Load {
+                    buf: from,
+                    index,
+                    lanes: step as u32,
+                }));
+            }
+            let value = match rows.as_slice() {
+                [a, b] => self.interleaved(*a, *b),
+                _ => rows[0],
+            };
+            let index = &(&n * row) + &(&at * &pair);
+            self.eval.emitter.store(*buf, index, value);
             self.eval.close();
         }
         self.eval.close();
@@ -165,8 +186,11 @@ impl Attending<'_, '_> {
         let adjacent = self
             .stride(&attend.query, attend.d)
             .is_some_and(|s| s.is_one());
+        // A step is a pair's worth; a square is as many steps as there are lanes.
+        let pair = IExpr::constant(self.pair);
+        let steps = self.depth.floor_div(&pair);
         let whole = match adjacent {
-            true => &self.depth.floor_div(&IExpr::constant(lanes)) * &IExpr::constant(lanes),
+            true => &steps.floor_div(&IExpr::constant(lanes)) * &IExpr::constant(lanes),
             false => IExpr::zero(),
         };
         let tile_rows = IExpr::constant(self.tile_rows());
@@ -177,26 +201,32 @@ impl Attending<'_, '_> {
                 let mut square = Vec::new();
                 for r in 0..lanes {
                     let at = &base + &IExpr::constant(r);
-                    square.push(self.query_element(buf, row, &at, &step, lanes as u32));
+                    let element = &step * &pair;
+                    let lanes = (lanes * self.pair) as u32;
+                    square.push(self.query_element(buf, row, &at, &element, lanes));
                 }
-                turn(&mut self.eval.emitter, &mut square, 1);
+                turn(&mut self.eval.emitter, &mut square, self.pair as usize);
                 for (c, turned) in square.into_iter().enumerate() {
                     let at = &step + &IExpr::constant(c as i64);
-                    let index = &(&at * &tile_rows) + &base;
+                    let index = &(&(&at * &tile_rows) + &base) * &pair;
                     self.eval.emitter.store(scratch.query, index, turned);
                 }
                 self.eval.close();
             }
-            if whole == self.depth {
+            if whole == steps {
                 continue;
             }
-            let step = self.eval.open_for(whole.clone(), self.depth.clone(), 1);
+            let step = self.eval.open_for(whole.clone(), steps.clone(), 1);
             let r = self
                 .eval
                 .open_for(base.clone(), &base + &IExpr::constant(lanes), 1);
-            let value = self.query_element(buf, row, &r, &step, 1);
-            let index = &(&step * &tile_rows) + &r;
-            self.eval.emitter.store(scratch.query, index, value);
+            for p in 0..self.pair {
+                let element = &(&step * &pair) + &IExpr::constant(p);
+                let value = self.query_element(buf, row, &r, &element, 1);
+                let index = &(&(&step * &tile_rows) + &r) * &pair;
+                let index = &index + &IExpr::constant(p);
+                self.eval.emitter.store(scratch.query, index, value);
+            }
             self.eval.close();
             self.eval.close();
         }
@@ -225,6 +255,7 @@ impl Attending<'_, '_> {
         self.set_axis(self.attend.d, step);
         let index = self.eval.place(&self.attend.query.index[0]);
         let value = self.eval.emitter.push(Op::Load { buf, index, lanes });
-        self.eval.emitter.convert(value, self.dtype)
+        let packed = self.packed();
+        self.eval.emitter.convert(value, packed)
     }
 }

@@ -29,10 +29,17 @@ impl Attending<'_, '_> {
             for (v, vector) in vectors.iter().enumerate() {
                 let register = sums[i * vectors.len() + v];
                 let sum = self.eval.emitter.get(register);
-                let sum = self
-                    .eval
-                    .emitter
-                    .prim(Prim::Fma, &[*scalar, *vector, sum])?;
+                let sum = if self.pair == 2 {
+                    self.eval.emitter.push(Op::DotBf16 {
+                        acc: sum,
+                        a: *scalar,
+                        b: *vector,
+                    })
+                } else {
+                    self.eval
+                        .emitter
+                        .prim(Prim::Fma, &[*scalar, *vector, sum])?
+                };
                 self.eval.emitter.set(register, sum);
             }
         }
@@ -41,6 +48,20 @@ impl Attending<'_, '_> {
 
     fn load_here(&mut self, buf: Buf, index: IExpr, lanes: u32) -> ValueId {
         self.eval.emitter.push_here(Op::Load { buf, index, lanes })
+    }
+
+    /// An element, or a pair of them in every lane.
+    fn load_scalar(&mut self, buf: Buf, index: IExpr) -> ValueId {
+        let value = self.load_here(buf, index, self.pair as u32);
+        if self.pair == 1 {
+            return value;
+        }
+        let lanes = (0..2 * self.lanes as u32).map(|l| l % 2).collect();
+        self.eval.emitter.push(Op::Shuffle {
+            a: value,
+            b: value,
+            lanes,
+        })
     }
 
     /// `scores[n][m]`: a few keys at a time against all rows of the tile.
@@ -67,15 +88,19 @@ impl Attending<'_, '_> {
             starts.push(self.row_start(matrix, first, &at)?);
         }
         let sums = self.registers(keys * vectors);
-        let step = self.eval.open_for(IExpr::zero(), self.depth.clone(), 1);
+        let pair = IExpr::constant(self.pair);
+        let steps = self.depth.floor_div(&pair);
+        let step = self.eval.open_for(IExpr::zero(), steps, 1);
         let mut columns = Vec::new();
         for v in 0..vectors {
             let index = &(&step * &tile_rows) + &IExpr::constant(v * lanes);
-            columns.push(self.load_here(scratch.query, index, lanes as u32));
+            let index = &index * &pair;
+            columns.push(self.load_here(scratch.query, index, (lanes * self.pair) as u32));
         }
         let mut scalars = Vec::new();
         for (buf, start) in starts {
-            scalars.push(self.load_here(buf, &start + &(&step * &stride), 1));
+            let at = &(&step * &pair) * &stride;
+            scalars.push(self.load_scalar(buf, &start + &at));
         }
         self.accumulate(&sums, &scalars, &columns)?;
         self.eval.close();
@@ -108,17 +133,19 @@ impl Attending<'_, '_> {
             .eval
             .open_for(IExpr::zero(), width.clone(), vectors * lanes);
         let sums = self.registers(rows * vectors);
-        let n = self.eval.open_for(IExpr::zero(), count.clone(), 1);
+        let pair = IExpr::constant(self.pair);
+        let steps = count.ceil_div(self.pair);
+        let n = self.eval.open_for(IExpr::zero(), steps, 1);
         let (buf, start) = self.row_start(matrix, first, &n)?;
         let mut columns = Vec::new();
         for v in 0..vectors {
-            let index = &(&start + &c) + &IExpr::constant(v * lanes);
-            columns.push(self.load_here(buf, index, lanes as u32));
+            let index = &(&c + &IExpr::constant(v * lanes)) * &pair;
+            columns.push(self.load_here(buf, &start + &index, (lanes * self.pair) as u32));
         }
         let mut scalars = Vec::new();
         for r in 0..rows {
             let index = &(&n * &tile_rows) + &(&i + &IExpr::constant(r));
-            scalars.push(self.load_here(scratch.scores, index, 1));
+            scalars.push(self.load_scalar(scratch.weights, &index * &pair));
         }
         self.accumulate(&sums, &scalars, &columns)?;
         self.eval.close();

@@ -10,6 +10,9 @@ use ferroductor_ir::{IExpr, Literal, Prim};
 /// Keys whose weights are added up before they join the total: short sums keep rounding small.
 const RUN: i64 = 8;
 
+/// What is done with a run of keys, given the first step's number and the keys.
+type RunBody<'f, This> = dyn FnMut(&mut This, &IExpr, &[IExpr]) -> Result<()> + 'f;
+
 impl Attending<'_, '_> {
     pub(super) fn constant(&mut self, value: f64, lanes: u32) -> ValueId {
         let ty = Ty::new(self.dtype, lanes);
@@ -27,6 +30,7 @@ impl Attending<'_, '_> {
     /// Turns the block's scores into weights; the rows' greatest scores and totals follow, and the
     /// factor by which what came before shrinks.
     pub(super) fn weigh(&mut self, scratch: &Scratch, count: &IExpr) -> Result<()> {
+        self.complete_pairs(scratch, count);
         let lanes = self.lanes as u32;
         let tile_rows = IExpr::constant(self.tile_rows());
         let at = self.eval.open_for(IExpr::zero(), tile_rows, self.lanes);
@@ -112,27 +116,42 @@ impl Attending<'_, '_> {
         Ok(())
     }
 
-    /// Calls `body` with the keys of a run, in whole runs and then one by one.
-    fn in_runs(
-        &mut self,
-        count: &IExpr,
-        body: &mut dyn FnMut(&mut Self, &[IExpr]) -> Result<()>,
-    ) -> Result<()> {
-        let whole = &count.floor_div(&IExpr::constant(RUN)) * &IExpr::constant(RUN);
+    /// Calls `body` with the keys of a run, in whole runs and then step by step; a step is a pair's
+    /// worth. `body` gets the first step's number too.
+    fn in_runs(&mut self, count: &IExpr, body: &mut RunBody<'_, Self>) -> Result<()> {
+        let pair = IExpr::constant(self.pair);
+        let run = RUN / self.pair;
+        let steps = count.ceil_div(self.pair);
+        let whole = &steps.floor_div(&IExpr::constant(run)) * &IExpr::constant(run);
         let whole = self.eval.emitter.index_value(&whole);
-        for (begin, end, step) in [
-            (IExpr::zero(), whole.clone(), RUN),
-            (whole, count.clone(), 1),
-        ] {
+        for (begin, end, step) in [(IExpr::zero(), whole.clone(), run), (whole, steps, 1)] {
             if begin == end {
                 continue;
             }
             let n = self.eval.open_for(begin, end, step);
-            let keys: Vec<IExpr> = (0..step).map(|i| &n + &IExpr::constant(i)).collect();
-            body(self, &keys)?;
+            let keys: Vec<IExpr> = (0..step * self.pair)
+                .map(|i| &(&n * &pair) + &IExpr::constant(i))
+                .collect();
+            body(self, &n, &keys)?;
             self.eval.close();
         }
         Ok(())
+    }
+
+    /// Where pairs are wanted, a last key without a partner gets one that does not count.
+    fn complete_pairs(&mut self, scratch: &Scratch, count: &IExpr) {
+        let pairs = &count.ceil_div(self.pair) * &IExpr::constant(self.pair);
+        if pairs == *count {
+            return;
+        }
+        let lowest = self.constant(f64::NEG_INFINITY, self.lanes as u32);
+        let n = self.eval.open_for(count.clone(), pairs, 1);
+        let tile_rows = IExpr::constant(self.tile_rows());
+        let at = self.eval.open_for(IExpr::zero(), tile_rows, self.lanes);
+        let index = self.score_index(&n, &at);
+        self.eval.emitter.store(scratch.scores, index, lowest);
+        self.eval.close();
+        self.eval.close();
     }
 
     /// Combines values in a halving tree.
@@ -165,7 +184,7 @@ impl Attending<'_, '_> {
     ) -> Result<ValueId> {
         let lanes = self.lanes as u32;
         let register = self.eval.emitter.register(before);
-        self.in_runs(count, &mut |this, keys| {
+        self.in_runs(count, &mut |this, _, keys| {
             let scores: Vec<ValueId> = keys
                 .iter()
                 .map(|key| this.read(scratch.scores, &this.score_index(key, at), lanes))
@@ -179,7 +198,7 @@ impl Attending<'_, '_> {
         Ok(self.eval.emitter.get(register))
     }
 
-    /// Replaces the block's scores by their exponentials over `base`, and adds these to `total`.
+    /// The weights are the exponentials of the scores over `base`; adds them to `total`.
     fn exponentials(
         &mut self,
         scratch: &Scratch,
@@ -189,16 +208,15 @@ impl Attending<'_, '_> {
         total: RegId,
     ) -> Result<()> {
         let lanes = self.lanes as u32;
-        self.in_runs(count, &mut |this, keys| {
+        self.in_runs(count, &mut |this, step, keys| {
             let mut weights = Vec::new();
             for key in keys {
                 let index = this.score_index(key, at);
                 let score = this.read(scratch.scores, &index, lanes);
                 let below = this.eval.emitter.prim(Prim::Sub, &[score, base])?;
-                let weight = this.eval.emitter.prim(Prim::Exp, &[below])?;
-                this.eval.emitter.store(scratch.scores, index, weight);
-                weights.push(weight);
+                weights.push(this.eval.emitter.prim(Prim::Exp, &[below])?);
             }
+            this.store_weights(scratch, at, step, &weights);
             let sum = this.tree(Prim::Add, weights)?;
             let known = this.eval.emitter.get(total);
             let sum = this.eval.emitter.prim(Prim::Add, &[known, sum])?;
@@ -216,6 +234,24 @@ impl Attending<'_, '_> {
         let (zero, one) = (self.constant(0.0, lanes), self.constant(1.0, lanes));
         let nothing = self.eval.emitter.prim(Prim::Eq, &[total, zero])?;
         self.eval.emitter.prim(Prim::Select, &[nothing, one, total])
+    }
+
+    /// Weights of consecutive keys, from a step on.
+    fn store_weights(&mut self, scratch: &Scratch, at: &IExpr, step: &IExpr, weights: &[ValueId]) {
+        let packed = self.packed();
+        for (s, own) in weights.chunks(self.pair as usize).enumerate() {
+            let narrow: Vec<ValueId> = own
+                .iter()
+                .map(|w| self.eval.emitter.convert(*w, packed))
+                .collect();
+            let value = match narrow.as_slice() {
+                [a, b] => self.interleaved(*a, *b),
+                _ => narrow[0],
+            };
+            let index = self.score_index(&(step + &IExpr::constant(s as i64)), at);
+            let index = &index * &IExpr::constant(self.pair);
+            self.eval.emitter.store(scratch.weights, index, value);
+        }
     }
 
     /// Divides by the totals and stores the rows that exist.
