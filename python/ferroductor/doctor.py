@@ -2,13 +2,18 @@
 
 What must hold: no diagnosis is made here; the text of an exception goes to the
 extension module, and what comes back is shown. A failure of this module never
-hides the exception that was being explained.
+hides the exception that was being explained, and a graph is never taken over
+from Inductor without a warning that says so.
 """
 
 from __future__ import annotations
 
+import copy
+import functools
+import json
 import sys
 import traceback
+import warnings
 from types import TracebackType
 from typing import Any, Callable, Optional, TextIO
 
@@ -17,6 +22,9 @@ __all__ = ["Diagnosis", "diagnose", "install_hook", "main", "uninstall_hook"]
 _Hook = Callable[[type[BaseException], BaseException, Optional[TracebackType]], Any]
 
 _previous_hook: Optional[_Hook] = None
+
+#: Inductor's own entry point while graphs are being rescued.
+_inductor_compile: Optional[Callable[..., Any]] = None
 
 
 class Diagnosis(str):
@@ -85,13 +93,19 @@ def _is_toolchain_error(exc: BaseException) -> bool:
     return False
 
 
-def install_hook(*, lang: str = "", stream: Optional[TextIO] = None) -> None:
+def install_hook(*, lang: str = "", stream: Optional[TextIO] = None, rescue: bool = False) -> None:
     """Shows the diagnosis after the traceback of an uncaught toolchain error.
 
     Opt-in, and reversible with :func:`uninstall_hook`. The traceback itself is
     printed by the hook that was there before.
+
+    With ``rescue=True`` a graph that Inductor cannot compile because of the
+    toolchain is compiled by Ferroductor instead, with a warning that names the
+    cause; the program goes on. Any other failure of Inductor is raised as ever.
     """
     global _previous_hook
+    if rescue:
+        _install_rescue(lang)
     if _previous_hook is not None:
         return
     previous = sys.excepthook
@@ -110,11 +124,72 @@ def install_hook(*, lang: str = "", stream: Optional[TextIO] = None) -> None:
 
 
 def uninstall_hook() -> None:
-    """Puts back the hook that was there before :func:`install_hook`."""
-    global _previous_hook
+    """Puts back what was there before :func:`install_hook`."""
+    global _previous_hook, _inductor_compile
     if _previous_hook is not None:
         sys.excepthook = _previous_hook
         _previous_hook = None
+    if _inductor_compile is not None:
+        import torch._inductor.compile_fx as compile_fx
+
+        compile_fx.compile_fx = _inductor_compile
+        _inductor_compile = None
+
+
+def _install_rescue(lang: str) -> None:
+    """Stands between torch.compile and Inductor, and takes over the graphs that the toolchain fails."""
+    global _inductor_compile
+    if _inductor_compile is not None:
+        return
+    import torch._inductor.compile_fx as compile_fx
+
+    inductor = compile_fx.compile_fx
+
+    @functools.wraps(inductor)
+    def rescuing(model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        # Inductor's passes change the graph in place before it compiles.
+        untouched = _copy_of_graph(model)
+        try:
+            return inductor(model, inputs, *args, **kwargs)
+        except Exception as error:
+            cause = _toolchain_cause(error, lang) if untouched is not None else None
+            if cause is None:
+                raise
+            from ferroductor import backend
+
+            warnings.warn(
+                f"Inductor cannot compile here: {cause} Ferroductor compiles this graph instead. "
+                "`ferroductor.diagnose` explains the failure; `torch.compile(model, "
+                'backend="ferroductor")` asks for Ferroductor at once.',
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return backend.compile(untouched, inputs)
+
+    _inductor_compile = inductor
+    compile_fx.compile_fx = rescuing
+
+
+def _copy_of_graph(model: Any) -> Optional[Any]:
+    """The same module with a graph of its own; nothing if it is not a graph."""
+    from torch.fx import GraphModule
+
+    if not isinstance(model, GraphModule):
+        return None
+    copied = GraphModule(model, copy.deepcopy(model.graph))
+    copied.meta = dict(model.meta)
+    return copied
+
+
+def _toolchain_cause(exc: BaseException, lang: str) -> Optional[str]:
+    """The root cause in one sentence, if the doctor knows it for a toolchain's."""
+    try:
+        report = json.loads(diagnose(exc, lang=lang, format="json"))
+    except Exception:  # the original error is what matters
+        return None
+    if report["outcome"] != "findings":
+        return None
+    return str(report["findings"][0]["cause"])
 
 
 def main(argv: Optional[list[str]] = None) -> int:
