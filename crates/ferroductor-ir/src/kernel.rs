@@ -312,6 +312,14 @@ impl Target {
             last_cache_bytes: 32 << 20,
         }
     }
+    /// Does one instruction load or store a vector of this type under a mask?
+    pub fn has_masked_moves(&self, scalar: Scalar) -> bool {
+        match self.isa {
+            Isa::Avx512 => true,
+            Isa::Avx2 => scalar.size() >= 4,
+            Isa::Sse42 | Isa::Neon => false,
+        }
+    }
     /// Lanes of a full vector of this scalar type.
     pub fn lanes(&self, scalar: Scalar) -> u32 {
         (self.isa.vector_bytes() / scalar.size().max(1)) as u32

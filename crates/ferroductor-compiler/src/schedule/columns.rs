@@ -23,6 +23,7 @@ impl Loops<'_, '_> {
         let all: Vec<usize> = (0..self.prepared.pieces.len()).collect();
         let lanes = self.lanes(&all, axis);
         let vector = Vector { axis, lanes };
+        let tail = self.tail(&all, axis, false);
         let extent = self.prepared.axes[axis as usize].clone();
         let chunk = if self.hint(axis) <= COLUMNS + COLUMNS / 2 {
             None
@@ -47,19 +48,19 @@ impl Loops<'_, '_> {
         for (at, piece) in self.prepared.pieces.iter().enumerate() {
             if let Action::Reduce { combine, value, .. } = &piece.action {
                 let name = &self.graph.tensor(piece.tensor).name;
-                let buf = self.eval.emitter.local(value.dtype(), width.clone(), name);
+                let buf = self.eval.roomy_local(value.dtype(), &width, name);
                 totals.push((at, *combine, buf));
             }
         }
         let begin = range.0.clone();
         let place = |this: &Self| &this.eval.axis[axis as usize] - &begin;
-        self.emit_lanes(vector, range.clone(), &[], &mut |this, lanes| {
+        self.emit_lanes((vector, tail), range.clone(), &[], &mut |this, lanes| {
             for (_, combine, buf) in &totals {
                 let dtype = this.eval.emitter.buf_dtype(*buf);
                 let ty = Ty::new(dtype, lanes);
                 let first = this.eval.emitter.constant(neutral(*combine, dtype), ty);
                 let index = place(this);
-                this.eval.emitter.store(*buf, index, first);
+                this.eval.store_lanes(*buf, index, first);
             }
             Ok(())
         })?;
@@ -73,7 +74,7 @@ impl Loops<'_, '_> {
             let extent = self.eval.extent(*a);
             self.eval.axis[*a as usize] = self.eval.open_for(IExpr::zero(), extent, 1);
         }
-        self.emit_lanes(vector, range.clone(), &[], &mut |this, lanes| {
+        self.emit_lanes((vector, tail), range.clone(), &[], &mut |this, lanes| {
             for (at, combine, buf) in &totals {
                 let Action::Reduce { value, .. } = &this.prepared.pieces[*at].action else {
                     continue;
@@ -81,22 +82,18 @@ impl Loops<'_, '_> {
                 let value = this.eval.eval(value)?;
                 let value = this.eval.emitter.widen(value, lanes);
                 let index = place(this);
-                let total = this.eval.emitter.push_here(Op::Load {
-                    buf: *buf,
-                    index: index.clone(),
-                    lanes,
-                });
+                let total = this.eval.load_lanes(*buf, index.clone(), true);
                 let total = super::reduce::combine_values(this.eval, *combine, total, value)?;
-                this.eval.emitter.store(*buf, index, total);
+                this.eval.store_lanes(*buf, index, total);
             }
             Ok(())
         })?;
         for _ in &rows {
             self.eval.close();
         }
-        self.emit_lanes(vector, range, &[], &mut |this, lanes| {
+        self.emit_lanes((vector, tail), range, &[], &mut |this, _| {
             let index = place(this);
-            this.finish_columns(&totals, &index, lanes)
+            this.finish_columns(&totals, &index)
         })?;
         let depth = rows.iter().map(|a| self.hint(*a)).product::<i64>();
         Ok(Tiling {
@@ -106,22 +103,13 @@ impl Loops<'_, '_> {
     }
 
     /// Stores the totals and whatever is computed of them.
-    fn finish_columns(
-        &mut self,
-        totals: &[(usize, Combine, Buf)],
-        index: &IExpr,
-        lanes: u32,
-    ) -> Result<()> {
+    fn finish_columns(&mut self, totals: &[(usize, Combine, Buf)], index: &IExpr) -> Result<()> {
         for (at, _, buf) in totals {
             let piece = &self.prepared.pieces[*at];
             let home = Home::Placed(*buf, index.clone());
             self.eval.homes.insert(piece.tensor, home);
             if (self.external)(piece.tensor) {
-                let value = self.eval.emitter.push_here(Op::Load {
-                    buf: *buf,
-                    index: index.clone(),
-                    lanes,
-                });
+                let value = self.eval.load_lanes(*buf, index.clone(), true);
                 store(self.eval, piece.tensor, &piece.offset, value)?;
             }
         }

@@ -8,7 +8,7 @@ use crate::error::CompileError;
 use crate::graph::{E, Expr, Load, TensorId};
 use ferroductor_ir::kernel::*;
 use ferroductor_ir::{Atom, DType, Extents, IExpr, Literal, NoRanges, Prim};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, CompileError>;
@@ -33,17 +33,24 @@ pub struct Vector {
     pub lanes: u32,
 }
 
+/// An expression, the lanes it was computed in, and which of them were active.
+type Known = (*const Expr, Option<u32>, Option<ValueId>);
+
 pub struct Evaluator<'a> {
     pub emitter: Emitter<'a>,
     pub prepared: &'a Prepared,
     /// Value of each axis (at lane 0 of the vectorised one).
     pub axis: Vec<IExpr>,
     pub vector: Option<Vector>,
+    /// The lanes that may touch memory, where not all may: see [`super::masked`].
+    pub mask: Option<ValueId>,
+    /// Local arrays with room behind their last element, so that masks need not keep to them.
+    pub roomy: HashSet<Buf>,
     pub homes: HashMap<TensorId, Home>,
     /// Parameter of each tensor that lies outside.
     pub buffers: HashMap<TensorId, Buf>,
     /// Values per expression, with the block they were computed in.
-    memo: Vec<HashMap<(*const Expr, Option<u32>), ValueId>>,
+    memo: Vec<HashMap<Known, ValueId>>,
     /// Kernel slot of each size symbol.
     pub sizes: Vec<u32>,
     /// Errors of checks: kernel code minus one is the position here.
@@ -57,6 +64,8 @@ impl<'a> Evaluator<'a> {
             emitter,
             prepared,
             vector: None,
+            mask: None,
+            roomy: HashSet::new(),
             homes: HashMap::new(),
             buffers: HashMap::new(),
             memo: vec![HashMap::new(), HashMap::new()],
@@ -136,7 +145,7 @@ impl<'a> Evaluator<'a> {
     /// The value of an expression of the kernel. It is remembered by address, so the expression must
     /// live as long as the evaluator: never a temporary one.
     pub fn eval(&mut self, e: &E) -> Result<ValueId> {
-        let key = (Arc::as_ptr(e), self.vector.map(|v| v.lanes));
+        let key = (Arc::as_ptr(e), self.vector.map(|v| v.lanes), self.mask);
         if let Some(known) = self.memo.iter().rev().find_map(|m| m.get(&key)) {
             return Ok(*known);
         }
@@ -273,8 +282,7 @@ impl<'a> Evaluator<'a> {
             Some(Home::Value(value)) => return Ok(value),
             Some(Home::Inline(piece)) => return self.inline(piece, load),
             Some(Home::Placed(buf, index)) => {
-                let lanes = self.vector.map_or(1, |v| v.lanes);
-                let raw = self.emitter.push_here(Op::Load { buf, index, lanes });
+                let raw = self.load_lanes(buf, index, true);
                 return Ok(self.emitter.convert(raw, load.dtype));
             }
             Some(Home::Memory(buf, offset)) => {
@@ -320,10 +328,17 @@ impl<'a> Evaluator<'a> {
             let index = self.place_with(offset, &values);
             let lanes = self.vector.map_or(1, |v| v.lanes);
             match lane {
-                Lane::Linear(stride) if stride.is_one() => Op::Load { buf, index, lanes },
+                Lane::Linear(stride) if stride.is_one() => {
+                    return Ok(self.load_lanes(buf, index, written));
+                }
+                Lane::Linear(stride) if stride.as_const() == Some(-1) => {
+                    return Ok(self.load_backwards(buf, &index, written));
+                }
                 Lane::Linear(stride) => {
                     let stride = self.place_with(&stride, &values);
-                    if let Some(stride) = strided::is_short(&stride, lanes) {
+                    // These read what lies between the elements too, which a mask does not say.
+                    let short = strided::is_short(&stride, lanes).filter(|_| self.mask.is_none());
+                    if let Some(stride) = short {
                         let from = strided::Elements {
                             buf,
                             index,
@@ -349,6 +364,9 @@ impl<'a> Evaluator<'a> {
             let index = self.index_arithmetic(offset, &values)?;
             Op::Gather { buf, index }
         };
+        if let (Some(mask), Op::LoadStrided { .. } | Op::Gather { .. }) = (self.mask, &op) {
+            return self.load_apart(&op, mask);
+        }
         Ok(if written {
             self.emitter.push_here(op)
         } else {
@@ -370,63 +388,83 @@ impl<'a> Evaluator<'a> {
         )
     }
 
+    /// Where bounds are concerned, may `index` be negative, and may it reach `bound`?
+    pub fn may_leave(&self, index: &IExpr, bound: &IExpr) -> (bool, bool) {
+        let ranges = Extents(&self.prepared.axes);
+        let Some((low, high)) = index.bounds(&ranges) else {
+            return (true, true);
+        };
+        let stays_below = (&(bound - &high) - &IExpr::one()).is_nonnegative(&ranges);
+        (!low.is_nonnegative(&ranges), !stays_below)
+    }
+
+    /// The tests of `0 <= index < bound` that are wanted.
+    pub fn plain_tests(
+        &mut self,
+        index: &IExpr,
+        bound: &IExpr,
+        (below, beyond): (bool, bool),
+    ) -> Result<Vec<ValueId>> {
+        let mut tests = Vec::new();
+        if !below && !beyond {
+            return Ok(tests);
+        }
+        let value = self.index(index)?;
+        if below {
+            let zero = Op::Const {
+                value: Literal::Int(0),
+                ty: Ty::scalar(DType::I64),
+            };
+            let zero = self.emitter.push(zero);
+            tests.push(self.emitter.prim(Prim::Ge, &[value, zero])?);
+        }
+        if beyond {
+            let limit = self.index(bound)?;
+            tests.push(self.emitter.prim(Prim::Lt, &[value, limit])?);
+        }
+        Ok(tests)
+    }
+
     /// The predicate that all bounds hold.
     pub(super) fn inside(&mut self, bounds: &[(IExpr, IExpr)]) -> Result<ValueId> {
-        let i64_ty = Ty::scalar(DType::I64);
+        let test = self.inside_if_tested(bounds)?;
+        let always = Ty::scalar(DType::Bool);
+        Ok(test.unwrap_or_else(|| self.emitter.constant(Literal::Bool(true), always)))
+    }
+
+    /// The same; `None` where they always do.
+    fn inside_if_tested(&mut self, bounds: &[(IExpr, IExpr)]) -> Result<Option<ValueId>> {
         let mut all: Option<ValueId> = None;
-        let axes = self.prepared.axes.clone();
-        let ranges = Extents(&axes);
-        for (e, bound) in bounds {
-            let value = self.index(e)?;
-            let bounds_of = e.bounds(&ranges);
-            let never_negative = bounds_of
-                .as_ref()
-                .is_some_and(|(low, _)| low.is_nonnegative(&ranges));
-            let never_beyond = bounds_of
-                .as_ref()
-                .is_some_and(|(_, high)| (&(bound - high) - &IExpr::one()).is_nonnegative(&ranges));
-            let mut tests = Vec::new();
-            if !never_negative {
-                let zero = self.emitter.constant(Literal::Int(0), i64_ty);
-                tests.push(self.emitter.prim(Prim::Ge, &[value, zero])?);
-            }
-            if !never_beyond {
-                let limit = self.index(bound)?;
-                tests.push(self.emitter.prim(Prim::Lt, &[value, limit])?);
-            }
-            for test in tests {
+        for (index, bound) in bounds {
+            let may_leave = self.may_leave(index, bound);
+            for test in self.plain_tests(index, bound, may_leave)? {
                 all = Some(match all {
                     None => test,
                     Some(a) => self.emitter.prim(Prim::And, &[a, test])?,
                 });
             }
         }
-        Ok(match all {
-            Some(value) => value,
-            None => self
-                .emitter
-                .constant(Literal::Bool(true), Ty::scalar(DType::Bool)),
-        })
+        Ok(all)
     }
 
-    /// `value` where inside, else `other`. Branches where the lanes agree; the caller runs the
-    /// loop one lane at a time where they may not (see `loops::vectorizable`).
+    /// `value` where inside, else `other`: a branch for the bounds that the lanes share, a mask for
+    /// those that differ.
     fn guard(&mut self, bounds: &[(IExpr, IExpr)], value: &E, other: &E) -> Result<ValueId> {
-        let cond = self.inside(bounds)?;
-        if self.emitter.ty(cond).lanes != 1 {
-            return Err(CompileError::internal(
-                "schedule",
-                "a guard along the vectorised axis",
-            ));
-        }
+        let axis = self.vector.map(|v| v.axis);
+        let (differing, shared): (Vec<_>, Vec<_>) = bounds
+            .iter()
+            .cloned()
+            .partition(|b| axis.is_some_and(|a| super::masked::differs(b, a)));
+        let cond = self.inside_if_tested(&shared)?;
         let lanes = self.vector.map_or(1, |v| v.lanes);
         let other = self.eval(other)?;
         let other = self.emitter.widen(other, lanes);
+        let Some(cond) = cond else {
+            return self.guard_lanes(&differing, value, other);
+        };
         let register = self.emitter.register(other);
         self.open_if(cond);
-        let inner = self.eval(value);
-        let inner = inner?;
-        let inner = self.emitter.widen(inner, lanes);
+        let inner = self.guard_lanes(&differing, value, other)?;
         self.emitter.set(register, inner);
         self.close();
         Ok(self.emitter.get(register))
@@ -441,6 +479,9 @@ impl<'a> Evaluator<'a> {
         let below = self.emitter.prim(Prim::Lt, &[value, zero])?;
         let beyond = self.emitter.prim(Prim::Ge, &[value, limit])?;
         let mut bad = self.emitter.prim(Prim::Or, &[below, beyond])?;
+        if let Some(mask) = self.mask {
+            bad = self.emitter.prim(Prim::And, &[bad, mask])?;
+        }
         let lanes = self.emitter.ty(bad).lanes;
         if lanes > 1 {
             let mut any = self.emitter.push(Op::Extract {

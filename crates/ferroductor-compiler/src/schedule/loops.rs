@@ -11,8 +11,8 @@ use super::reduce::Accumulator;
 use crate::error::CompileError;
 use crate::fuse::GroupKind;
 use crate::graph::{E, Expr, Graph, TensorId, visit};
-use ferroductor_ir::IExpr;
 use ferroductor_ir::kernel::*;
+use ferroductor_ir::{DType, IExpr};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 type Result<T> = std::result::Result<T, CompileError>;
@@ -33,6 +33,15 @@ pub struct Loops<'a, 'b> {
     memory: HashMap<usize, (Buf, IExpr)>,
     /// Extra stores into local row buffers.
     rows: HashMap<usize, (Buf, IExpr)>,
+}
+
+/// How the elements of a loop are done that fill no vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// As one vector with a mask.
+    Masked,
+    /// Lane by lane.
+    Single,
 }
 
 /// The result of writing the loops: how many tiles, and elements in one.
@@ -126,7 +135,11 @@ impl<'a, 'b> Loops<'a, 'b> {
             }
             let elements = self.eval.sized(&elements);
             let name = &self.graph.tensor(piece.tensor).name;
-            let buf = self.eval.emitter.local(dtype, elements, name);
+            let is_row = |a: &&u32| !self.prepared.axes[**a as usize].is_one();
+            let buf = match inner.iter().filter(is_row).count() {
+                1 => self.eval.roomy_local(dtype, &elements, name),
+                _ => self.eval.emitter.local(dtype, elements, name),
+            };
             self.memory.insert(at, (buf, compact.clone()));
             self.rows.insert(at, (buf, compact));
         }
@@ -171,7 +184,7 @@ impl<'a, 'b> Loops<'a, 'b> {
         let mut score = 0i64;
         for at in pieces {
             let piece = &self.prepared.pieces[*at];
-            if !vectorizable(piece, axis) {
+            if !self.eval.vectorizable(piece, axis) {
                 return None;
             }
             piece.visit_indices(&mut |index, is_offset| {
@@ -179,6 +192,8 @@ impl<'a, 'b> Loops<'a, 'b> {
                     Some(c) if c.is_zero() => 0,
                     Some(_) if !is_offset => 0,
                     Some(c) if c.is_one() => 3,
+                    // Read as it lies and turned round.
+                    Some(c) if c.as_const() == Some(-1) => 1,
                     Some(_) => -3,
                     None => -9,
                 };
@@ -212,23 +227,43 @@ impl<'a, 'b> Loops<'a, 'b> {
             }
         }
         let full = (self.eval.emitter.target.isa.vector_bytes() / widest) as u32;
-        // A short axis takes shorter vectors rather than none.
+        // A short axis takes shorter vectors rather than none; with masks, one that holds all of it.
         let extent = self.hint(axis).min(1 << 20) as u32;
-        let fitting = if extent.is_power_of_two() {
-            extent
-        } else {
-            extent.next_power_of_two() / 2
-        };
-        full.min(fitting.max(1))
+        let fitting = extent.next_power_of_two();
+        let halved = fitting > extent && self.tail(pieces, axis, true) == Tail::Single;
+        full.min((fitting >> u32::from(halved)).max(1))
+    }
+
+    /// How the elements that fill no vector are done. `whole`: loops run over all of the axis, so that
+    /// their number is known where the extent is.
+    pub(super) fn tail(&self, pieces: &[usize], axis: u32, whole: bool) -> Tail {
+        let full = i64::from(self.eval.emitter.target.lanes(DType::F32));
+        let extent = self.prepared.axes[axis as usize]
+            .as_const()
+            .filter(|_| whole);
+        // One or two elements beside many vectors are done sooner one by one.
+        if extent.is_some_and(|e| e > full && e % full <= full / 8) {
+            return Tail::Single;
+        }
+        let known = extent.is_some();
+        let masked = pieces.iter().all(|at| {
+            let piece = &self.prepared.pieces[*at];
+            let row = self.memory.get(at).map_or(&piece.offset, |m| &m.1);
+            let beside = row
+                .coefficient(axis)
+                .is_some_and(|c| c.is_zero() || c.is_one());
+            beside && self.eval.masks_tail(piece, axis, known)
+        });
+        if masked { Tail::Masked } else { Tail::Single }
     }
 
     // Tiles.
 
-    /// Runs `body` over `begin..end` of an axis, in full vectors and then lane by lane. The vectors
+    /// Runs `body` over `begin..end` of an axis, in full vectors and then as `tail` says. The vectors
     /// come in runs for the accumulators that want it.
     pub(super) fn emit_lanes(
         &mut self,
-        Vector { axis, lanes }: Vector,
+        (Vector { axis, lanes }, tail): (Vector, Tail),
         (begin, end): (IExpr, IExpr),
         accumulators: &[(usize, Accumulator)],
         body: &mut dyn FnMut(&mut Self, u32) -> Result<()>,
@@ -249,11 +284,45 @@ impl<'a, 'b> Loops<'a, 'b> {
             })?;
         }
         let rest = if lanes > 1 { main } else { begin };
+        if lanes > 1 && tail == Tail::Masked {
+            return self.emit_masked(Vector { axis, lanes }, (rest, end), accumulators, body);
+        }
         if rest != end {
             self.eval.axis[axis as usize] = self.eval.open_for(rest, end, 1);
             body(self, 1)?;
             self.eval.close();
         }
+        Ok(())
+    }
+
+    /// At most one vector, of whose lanes those before `end` are active: a loop, so that nothing runs
+    /// where nothing is left. For accumulators it is a run of its own.
+    fn emit_masked(
+        &mut self,
+        Vector { axis, lanes }: Vector,
+        (begin, end): (IExpr, IExpr),
+        accumulators: &[(usize, Accumulator)],
+        body: &mut dyn FnMut(&mut Self, u32) -> Result<()>,
+    ) -> Result<()> {
+        if begin == end {
+            return Ok(());
+        }
+        let known = (&end - &begin).as_const();
+        let at = self.eval.open_for(begin, end.clone(), i64::from(lanes));
+        let left = known.map_or_else(|| &end - &at, IExpr::constant);
+        self.eval.axis[axis as usize] = at;
+        self.eval.vector = Some(Vector { axis, lanes });
+        self.eval.mask = Some(self.eval.emitter.lanes_before(&left, lanes)?);
+        for (_, accumulator) in accumulators {
+            accumulator.open_run(self.eval);
+        }
+        body(self, lanes)?;
+        for (_, accumulator) in accumulators {
+            accumulator.close_run(self.eval)?;
+        }
+        self.eval.mask = None;
+        self.eval.vector = None;
+        self.eval.close();
         Ok(())
     }
 
@@ -360,9 +429,10 @@ impl<'a, 'b> Loops<'a, 'b> {
         let by_lane = along.is_some() && lanes == 1;
         let in_runs = !by_lane && innermost.is_some_and(|a| self.hint(a) > RUN * step);
         let mut accumulators: Vec<(usize, Accumulator)> = Vec::new();
+        let tail = along.map_or(Tail::Masked, |a| self.tail(pieces, a, true));
+        let lanes_fold = along.map(|_| tail);
         for at in pieces {
             let piece = &self.prepared.pieces[*at];
-            let lanes_fold = along.is_some();
             if let Some(acc) = Accumulator::declare(piece, self.eval, lanes, lanes_fold, in_runs)? {
                 accumulators.push((*at, acc));
             }
@@ -378,9 +448,12 @@ impl<'a, 'b> Loops<'a, 'b> {
             (Some(axis), _) => {
                 let range = (IExpr::zero(), self.eval.extent(axis));
                 let sums = &accumulators;
-                self.emit_lanes(Vector { axis, lanes }, range, sums, &mut |this, _| {
-                    this.emit_bodies(pieces, sums)
-                })?;
+                self.emit_lanes(
+                    (Vector { axis, lanes }, tail),
+                    range,
+                    sums,
+                    &mut |this, _| this.emit_bodies(pieces, sums),
+                )?;
             }
             (None, Some(axis)) => {
                 let range = (IExpr::zero(), self.eval.extent(axis));
@@ -487,17 +560,13 @@ impl<'a, 'b> Loops<'a, 'b> {
         let lanes = self.eval.vector.map_or(1, |v| v.lanes);
         value = self.eval.emitter.widen(value, lanes);
         if accumulate {
-            let old = self.eval.emitter.push_here(Op::Load {
-                buf,
-                index: index.clone(),
-                lanes,
-            });
+            let old = self.eval.load_lanes(buf, index.clone(), true);
             value = self
                 .eval
                 .emitter
                 .prim(ferroductor_ir::Prim::Add, &[old, value])?;
         }
-        self.eval.emitter.store(buf, index, value);
+        self.eval.store_lanes(buf, index, value);
         Ok(())
     }
 }
@@ -529,12 +598,16 @@ fn store_at(eval: &mut Evaluator<'_>, buf: Buf, offset: &IExpr, value: ValueId) 
     }
     let value = eval.emitter.widen(value, vector.lanes);
     if stride.as_ref().is_some_and(IExpr::is_one) {
-        eval.emitter.store(buf, index, value);
+        eval.store_lanes(buf, index, value);
         return Ok(());
     }
     let at = eval.index(offset)?;
     let dtype = eval.emitter.buf_dtype(buf);
     let value = eval.emitter.convert(value, dtype);
+    if let Some(mask) = eval.mask {
+        eval.store_apart(buf, at, value, mask);
+        return Ok(());
+    }
     eval.emitter.statement(Stmt::Scatter {
         buf,
         index: at,
@@ -559,44 +632,6 @@ fn levels(prepared: &Prepared) -> Vec<usize> {
         levels.push(level);
     }
     levels
-}
-
-/// Can lanes run along the axis in this piece at all?
-pub fn vectorizable(piece: &Piece, axis: u32) -> bool {
-    match &piece.action {
-        Action::Scan { axis: along, .. } if *along == axis => return false,
-        Action::Scatter { offset, values, .. } => {
-            let plain = offset.coefficient(axis).is_some_and(|c| c.is_one());
-            if !plain || values.iter().any(|v| depends_on(v, axis)) {
-                return false;
-            }
-        }
-        _ => {}
-    }
-    let mut possible = true;
-    for e in piece.expressions() {
-        visit(e, &mut |e| {
-            if let Expr::Guard { bounds, .. } = &**e {
-                possible &= !bounds
-                    .iter()
-                    .any(|(i, b)| i.uses_var(axis) || b.uses_var(axis));
-            }
-        });
-    }
-    possible
-}
-
-fn depends_on(e: &E, axis: u32) -> bool {
-    let mut found = false;
-    visit(e, &mut |e| {
-        found |= match &**e {
-            Expr::Index(i) => i.uses_var(axis),
-            Expr::Load(l) => l.index.iter().any(|i| i.uses_var(axis)),
-            Expr::Guard { bounds, .. } => bounds.iter().any(|(i, _)| i.uses_var(axis)),
-            _ => false,
-        }
-    });
-    found
 }
 
 /// Would computing the value again cost more than storing and loading it?

@@ -6,6 +6,7 @@ mod contract;
 mod emitter;
 mod eval;
 mod loops;
+mod masked;
 pub mod prepare;
 mod reduce;
 mod stream;

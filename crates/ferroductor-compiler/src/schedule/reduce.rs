@@ -1,11 +1,13 @@
 //! Running and finishing reductions: registers, lane trees, first-extreme positions.
 //!
-//! The order of combination is fixed by the shape alone: lane by lane, then a halving tree over
-//! the lanes, then the elements that did not fill a vector. Sums of `f32` are taken in short runs;
+//! The order of combination is fixed by the shape alone: lane by lane, the elements that fill no
+//! vector as one more vector, then a halving tree over the lanes (then those elements, where no mask
+//! can be used). Sums of `f32` are taken in short runs;
 //! runs and lanes come together in `f64`, so that the result is off by little more than its own
 //! rounding.
 
 use super::eval::Evaluator;
+use super::loops::Tail;
 use super::prepare::{Action, Piece};
 use crate::error::CompileError;
 use crate::graph::Combine;
@@ -51,7 +53,9 @@ pub struct Accumulator {
     wide: Registers,
     /// Sum of the finished runs, where long sums are taken in runs (see [`Accumulator::open_run`]).
     total: Option<Registers>,
-    /// Elements after the last full vector, where lanes run along the reduced axis.
+    /// Lanes hold parts of one result.
+    folds: bool,
+    /// Elements after the last full vector, where they are taken in one by one.
     single: Option<Registers>,
     is_scan: bool,
 }
@@ -62,12 +66,12 @@ fn is_arg(combine: Combine) -> bool {
 
 impl Accumulator {
     /// Declares the registers of a piece, if it is a reduction or scan. `folds`: lanes hold parts
-    /// of one result, rather than results of their own.
+    /// of one result, rather than results of their own, and this is how the last elements come.
     pub fn declare(
         piece: &Piece,
         eval: &mut Evaluator<'_>,
         lanes: u32,
-        folds: bool,
+        folds: Option<Tail>,
         in_runs: bool,
     ) -> Result<Option<Accumulator>> {
         let (combine, value, position, is_scan) = match &piece.action {
@@ -88,12 +92,14 @@ impl Accumulator {
             dtype
         };
         let total = (in_runs && rounds).then(|| Registers::declare(eval, combine, exact, lanes));
-        let single = (folds && lanes > 1).then(|| Registers::declare(eval, combine, dtype, 1));
+        let single = (folds == Some(Tail::Single) && lanes > 1)
+            .then(|| Registers::declare(eval, combine, dtype, 1));
         Ok(Some(Accumulator {
             combine,
             position,
             wide,
             total,
+            folds: folds.is_some() && lanes > 1,
             single,
             is_scan,
         }))
@@ -139,7 +145,10 @@ impl Accumulator {
             None
         };
         let old = registers.get(eval);
-        let new = combine(eval, self.combine, old, Pair { value, at }, false)?;
+        let mut new = combine(eval, self.combine, old, Pair { value, at }, false)?;
+        if let Some(mask) = eval.mask.filter(|_| self.folds) {
+            new = chosen(eval, mask, new, old)?;
+        }
         registers.set(eval, new);
         Ok(())
     }
@@ -156,11 +165,13 @@ impl Accumulator {
         }
         let mut pair = self.total.unwrap_or(self.wide).get(eval);
         let dtype = eval.emitter.register_type(self.wide.value).scalar;
-        if let Some(single) = self.single {
-            let sums = self.combine == Combine::Sum && folds_in_double(dtype);
-            let exact = if sums { DType::F64 } else { dtype };
+        let sums = self.combine == Combine::Sum && folds_in_double(dtype);
+        let exact = if sums { DType::F64 } else { dtype };
+        if self.folds {
             pair = pair.converted(eval, exact);
             pair = fold_lanes(eval, self.combine, pair)?;
+        }
+        if let Some(single) = self.single {
             let rest = single.get(eval).converted(eval, exact);
             pair = combine(eval, self.combine, pair, rest, true)?;
         }
@@ -197,6 +208,18 @@ impl Registers {
             eval.emitter.set(register, at);
         }
     }
+}
+
+/// The lanes of `new` where the mask holds, of `old` elsewhere.
+fn chosen(eval: &mut Evaluator<'_>, mask: ValueId, new: Pair, old: Pair) -> Result<Pair> {
+    let mut pick = |a: ValueId, b: ValueId| eval.emitter.prim(Prim::Select, &[mask, a, b]);
+    Ok(Pair {
+        value: pick(new.value, old.value)?,
+        at: match (new.at, old.at) {
+            (Some(a), Some(b)) => Some(pick(a, b)?),
+            _ => None,
+        },
+    })
 }
 
 /// Combines two values of a combination without positions.

@@ -156,7 +156,7 @@ impl Loops<'_, '_> {
             None => self.emit_levels(None)?,
             Some(axis) => {
                 let extent = self.eval.extent(axis);
-                let range = match chunk_at {
+                let range = match chunk_at.clone() {
                     None => (IExpr::zero(), extent),
                     Some((at, chunk)) => self.bounds(&at, chunk, &extent),
                 };
@@ -165,7 +165,9 @@ impl Loops<'_, '_> {
                     axis,
                     lanes: plan.lanes,
                 };
-                self.emit_lanes(vector, range, &[], &mut |this, lanes| {
+                let all: Vec<usize> = (0..self.prepared.pieces.len()).collect();
+                let tail = self.tail(&all, axis, chunk_at.is_none());
+                self.emit_lanes((vector, tail), range, &[], &mut |this, lanes| {
                     if let Some((a, (begin, end))) = &inside {
                         this.eval.axis[*a as usize] =
                             this.eval.open_for(begin.clone(), end.clone(), 1);

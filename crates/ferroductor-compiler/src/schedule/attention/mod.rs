@@ -20,7 +20,7 @@ mod single;
 mod softmax;
 
 use super::eval::Evaluator;
-use super::loops::{Tiling, vectorizable};
+use super::loops::Tiling;
 use super::prepare::{Action, Attend, Prepared};
 use crate::error::CompileError;
 use crate::graph::{Expr, Graph, TensorId, visit};
@@ -409,7 +409,7 @@ impl Attending<'_, '_> {
         let Some(m) = self.attend.m else {
             return ScoreAccess::Single;
         };
-        if !vectorizable(&self.prepared.pieces[0], m) {
+        if !self.eval.vectorizable(&self.prepared.pieces[0], m) {
             return ScoreAccess::Single;
         }
         let mut reads_rows = false;

@@ -4,7 +4,7 @@
 //! fold costs little; keys beyond the end have a score of negative infinity.
 
 use super::super::eval::{Home, Vector};
-use super::super::loops::{Tiling, store, vectorizable};
+use super::super::loops::{Tiling, store};
 use super::{Attending, Result};
 use crate::graph::Load;
 use ferroductor_ir::kernel::*;
@@ -126,7 +126,7 @@ impl Attending<'_, '_> {
         let in_vectors = self
             .attend
             .n
-            .is_some_and(|n| vectorizable(&self.prepared.pieces[0], n));
+            .is_some_and(|n| self.eval.vectorizable(&self.prepared.pieces[0], n));
         for (begin, end, full) in [
             (IExpr::zero(), whole.clone(), true),
             (whole, count.clone(), false),

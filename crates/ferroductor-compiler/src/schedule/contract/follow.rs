@@ -71,7 +71,8 @@ impl Product<'_, '_> {
         Ok(())
     }
 
-    /// Columns `begin..end` of the buffer's row at `at`, in vectors and then one by one.
+    /// Columns `begin..end` of the buffer's row at `at`, in vectors and then in a masked one, or one
+    /// by one.
     fn follow_run(
         &mut self,
         tile: Buf,
@@ -82,11 +83,20 @@ impl Product<'_, '_> {
     ) -> Result<()> {
         let whole = &(&end - &begin).floor_div(&IExpr::constant(lanes)) * &IExpr::constant(lanes);
         let whole = self.eval.emitter.index_value(&(&begin + &whole));
-        for (begin, finish, step) in [(begin, whole.clone(), lanes), (whole, end, 1)] {
+        let masked = lanes > 1 && self.masks_tail();
+        let single = if masked { lanes } else { 1 };
+        for (is_tail, begin, finish, step) in [
+            (false, begin, whole.clone(), lanes),
+            (true, whole, end, single),
+        ] {
             if begin == finish {
                 continue;
             }
-            let j = self.eval.open_for(begin, finish, step);
+            let j = self.eval.open_for(begin, finish.clone(), step);
+            if is_tail && masked {
+                let left = &finish - &j;
+                self.eval.mask = Some(self.eval.emitter.lanes_before(&left, lanes as u32)?);
+            }
             set(self, &j);
             let axis = self.n.axes.last().copied();
             self.eval.vector = axis.filter(|_| step > 1).map(|axis| Vector {
@@ -95,9 +105,17 @@ impl Product<'_, '_> {
             });
             self.store_pieces(tile, at + &j)?;
             self.eval.vector = None;
+            self.eval.mask = None;
             self.eval.close();
         }
         Ok(())
+    }
+
+    /// May the columns that fill no vector be followed up under a mask?
+    fn masks_tail(&self) -> bool {
+        let mut pieces = self.prepared.pieces.iter();
+        let axis = self.n.axes.last();
+        axis.is_some_and(|a| pieces.all(|p| self.eval.masks_tail(p, *a, false)))
     }
 
     /// The runs that the panel's `width` columns from `n0` on lie in, one after the other.
@@ -176,7 +194,7 @@ impl Product<'_, '_> {
     fn follow_lanes(&self) -> i64 {
         let axis = self.n.axes.last();
         let pieces = &self.prepared.pieces;
-        let possible = axis.is_some_and(|a| pieces.iter().all(|p| loops::vectorizable(p, *a)));
+        let possible = axis.is_some_and(|a| pieces.iter().all(|p| self.eval.vectorizable(p, *a)));
         if possible { self.lanes } else { 1 }
     }
 
@@ -205,14 +223,9 @@ impl Product<'_, '_> {
             if !(self.external)(piece.tensor) {
                 continue;
             }
-            let lanes = self.eval.vector.map_or(1, |v| v.lanes);
             let value = match &piece.action {
                 Action::Store { value, .. } => self.eval.eval(value)?,
-                _ => self.eval.emitter.push_here(Op::Load {
-                    buf: tile,
-                    index: index.clone(),
-                    lanes,
-                }),
+                _ => self.eval.load_lanes(tile, index.clone(), true),
             };
             loops::store(self.eval, piece.tensor, &piece.offset, value)?;
         }
