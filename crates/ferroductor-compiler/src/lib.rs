@@ -4,6 +4,7 @@
 
 pub mod arena;
 pub mod aten;
+mod describe;
 pub mod error;
 pub mod fuse;
 pub mod graph;

@@ -4,11 +4,12 @@
 //! effects keep the graph's order; inputs are overwritten last.
 
 use crate::aten::{Builder, Slot, keeps_arguments};
+use crate::describe;
 use crate::error::CompileError;
-use crate::fuse::group::{Fusion, Refusal, fuse};
+use crate::fuse::group::{Fusion, fuse};
 use crate::fuse::nest::Work;
 use crate::fuse::{Nests, realize};
-use crate::graph::{E, Expr, Graph, Source, Tensor, TensorId, View, visit};
+use crate::graph::{Expr, Source, Tensor, TensorId, View};
 use crate::layout::{argument_nodes, copy_of, geometry, has_geometry};
 use crate::lower::{Item, Meaning, Module, Numerics, lower};
 use crate::schedule::{Scheduled, schedule, stream};
@@ -17,7 +18,6 @@ use ferroductor_ir::fx::{Arg, Graph as Fx, Kind, Node, TensorMeta, Value};
 use ferroductor_ir::kernel::{Buf, Kernel, Target};
 use ferroductor_ir::{Atom, IExpr};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 /// What code is generated for.
 #[derive(Clone, Debug)]
@@ -78,16 +78,16 @@ pub fn compile(fx: &Fx, options: &CompilerOptions) -> Result<Compiled, CompileEr
     let refusals = fusion
         .refusals
         .iter()
-        .map(|r| describe_refusal(&module.graph, r))
+        .map(|r| describe::refusal(&module.graph, r))
         .collect();
-    let groups = describe_groups(&module.graph, &nests, &fusion);
+    let groups = describe::groups(&module.graph, &nests, &fusion);
     let (program, kernels) = planner.finish()?;
     Ok(Compiled {
         program,
         kernels,
         classes,
         refusals,
-        tensor_ir: describe_tensors(&module.graph),
+        tensor_ir: describe::tensors(&module.graph),
         groups,
     })
 }
@@ -838,136 +838,4 @@ fn external_tensors(nests: &Nests, fusion: &Fusion, demands: &Demands) -> HashSe
         }
     }
     external
-}
-
-// Text, for dumps and reports.
-
-fn describe_refusal(graph: &Graph, refusal: &Refusal) -> String {
-    format!(
-        "{} not with {}: {}",
-        graph.tensor(refusal.consumer).name,
-        graph.tensor(refusal.other).name,
-        refusal.reason
-    )
-}
-
-fn describe_tensors(graph: &Graph) -> String {
-    let mut text = String::new();
-    for (at, tensor) in graph.tensors.iter().enumerate() {
-        let sizes: Vec<String> = tensor.sizes.iter().map(IExpr::to_string).collect();
-        text += &format!(
-            "t{at} {} {}[{}] = {}\n",
-            tensor.name,
-            tensor.dtype,
-            sizes.join(", "),
-            describe_source(&tensor.source)
-        );
-    }
-    text
-}
-
-fn describe_source(source: &Source) -> String {
-    match source {
-        Source::External => "external".into(),
-        Source::Inner => "inside a kernel".into(),
-        Source::LogSumExp { of } => format!("logarithms of the sums of t{}", of.0),
-        Source::Attention(a) => format!(
-            "attention over {} of t{}{:?}, t{}{:?}, t{}{:?}, score {}{}",
-            a.keys,
-            a.query.tensor.0,
-            a.query.index,
-            a.key.tensor.0,
-            a.key.index,
-            a.value.tensor.0,
-            a.value.index,
-            describe_expr(&a.score),
-            if a.causal { ", causal" } else { "" },
-        ),
-        Source::Pointwise(e) => describe_expr(e),
-        Source::Reduce {
-            combine,
-            extents,
-            value,
-        } => format!("{combine:?} over {extents:?} of {}", describe_expr(value)),
-        Source::Contract { a, b, k, inside } => format!(
-            "contract over {k:?}: t{}{:?} * t{}{:?} inside {inside:?}",
-            a.tensor.0, a.index, b.tensor.0, b.index
-        ),
-        Source::Scan {
-            combine,
-            dim,
-            value,
-        } => format!(
-            "running {combine:?} along {dim} of {}",
-            describe_expr(value)
-        ),
-        Source::Scatter { index, .. } => format!("scatter at {index:?}"),
-        Source::Assemble(parts) => format!("{} parts", parts.len()),
-    }
-}
-
-/// An expression with its shared subterms named, so that the text is as long as the expression.
-fn describe_expr(e: &E) -> String {
-    let mut uses: HashMap<*const Expr, usize> = HashMap::new();
-    let mut order: Vec<E> = Vec::new();
-    visit(e, &mut |e| {
-        order.push(e.clone());
-        for child in e.children() {
-            *uses.entry(Arc::as_ptr(child)).or_default() += 1;
-        }
-    });
-    let mut texts: HashMap<*const Expr, String> = HashMap::new();
-    let mut shared = String::new();
-    let mut names = 0;
-    for term in &order {
-        let mut text = describe_term(term, &texts);
-        let again = uses.get(&Arc::as_ptr(term)).is_some_and(|n| *n > 1);
-        if again && !term.children().is_empty() {
-            shared += &format!(", %{names} = {text}");
-            text = format!("%{names}");
-            names += 1;
-        }
-        texts.insert(Arc::as_ptr(term), text);
-    }
-    let own = texts.remove(&Arc::as_ptr(e)).unwrap_or_default();
-    match shared.strip_prefix(", ") {
-        Some(shared) => format!("{own} where {shared}"),
-        None => own,
-    }
-}
-
-/// One term, given the texts of those below it.
-fn describe_term(e: &E, texts: &HashMap<*const Expr, String>) -> String {
-    let text = |e: &E| texts.get(&Arc::as_ptr(e)).cloned().unwrap_or_default();
-    match &**e {
-        Expr::Const(l, _) => format!("{l:?}"),
-        Expr::Index(i) => format!("{i}"),
-        Expr::Load(l) => format!("t{}{:?}", l.tensor.0, l.index),
-        Expr::Prim { prim, args, .. } => {
-            let args: Vec<String> = args.iter().map(text).collect();
-            format!("{prim}({})", args.join(", "))
-        }
-        Expr::Convert(v, d) => format!("{d}({})", text(v)),
-        Expr::Round(v, d) => format!("round_{d}({})", text(v)),
-        Expr::Guard { value, other, .. } => format!("guard({}, {})", text(value), text(other)),
-        Expr::Check { value, bound, .. } => format!("check({}, {bound})", text(value)),
-    }
-}
-
-fn describe_groups(graph: &Graph, nests: &Nests, fusion: &Fusion) -> String {
-    let mut text = String::new();
-    for (at, group) in fusion.groups.iter().enumerate() {
-        text += &format!(
-            "group {at} {:?} axes {:?} outer {:?}\n",
-            group.kind, group.space.axes, group.outer
-        );
-        for member in &group.space.members {
-            let tensor = graph.tensor(nests.get(member.nest).tensor);
-            text += &format!("  {} {:?}\n", tensor.name, member.vars);
-        }
-    }
-    for refusal in &fusion.refusals {
-        text += &format!("{}\n", describe_refusal(graph, refusal));
-    }
-    text
 }
