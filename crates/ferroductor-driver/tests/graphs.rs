@@ -27,6 +27,8 @@ const MOST: i64 = 3000;
 
 // Random graphs, evaluated as they grow.
 
+type Combine = fn(f64, f64) -> f64;
+
 struct Tensors {
     builder: GraphBuilder,
     values: Vec<Vec<f64>>,
@@ -85,7 +87,8 @@ impl Tensors {
     }
 
     fn unary(&mut self, rng: &mut Rng, x: usize) -> usize {
-        let table: [(&str, fn(f64) -> f64); 5] = [
+        type Function = fn(f64) -> f64;
+        let table: [(&str, Function); 5] = [
             ("aten.relu.default", |v| v.max(0.0)),
             ("aten.neg.default", |v| -v),
             ("aten.abs.default", f64::abs),
@@ -99,7 +102,7 @@ impl Tensors {
 
     /// With a tensor whose extents are the same or one.
     fn binary(&mut self, rng: &mut Rng, x: usize) -> usize {
-        let table: [(&str, fn(f64, f64) -> f64); 4] = [
+        let table: [(&str, Combine); 4] = [
             ("aten.add.Tensor", |a, b| a + b),
             ("aten.sub.Tensor", |a, b| a - b),
             ("aten.mul.Tensor", |a, b| a * b),
@@ -123,7 +126,7 @@ impl Tensors {
         let dim = rng.below(old.len());
         let mut shape = old.clone();
         shape[dim] = 1;
-        let table: [(&str, f64, fn(f64, f64) -> f64); 3] = [
+        let table: [(&str, f64, Combine); 3] = [
             ("aten.sum.dim_IntList", 0.0, |a, b| a + b),
             ("aten.mean.dim", 0.0, |a, b| a + b),
             ("aten.amax.default", f64::NEG_INFINITY, f64::max),
@@ -424,7 +427,7 @@ impl<'p> Memory<'p> {
             Place::Arena { offset } => {
                 let at = constant(offset);
                 assert!(
-                    at % 64 == 0 && at + bytes <= self.arena.len(),
+                    at.is_multiple_of(64) && at + bytes <= self.arena.len(),
                     "outside the arena"
                 );
                 &mut self.arena[at..at + bytes]

@@ -263,7 +263,7 @@ impl<H: Host> Executable<H> {
             pointers.push(frame.pointer(*buffer)?);
         }
         for at in &step.aligned {
-            if pointers[*at as usize].addr() % 64 != 0 {
+            if !pointers[*at as usize].addr().is_multiple_of(64) {
                 return Err(RunError::runtime("internal error: a buffer is not aligned"));
             }
         }
