@@ -73,10 +73,6 @@ ON_TOKENS = {
     "Roberta": TEXT,
     "SqueezeBert": {**TEXT, "embedding_size": 64},
     "StableLm": {**TEXT, "num_key_value_heads": 2},
-    "XGLM": {
-        "d_model": 64, "ffn_dim": 128, "num_layers": 2, "attention_heads": 4, "vocab_size": 500,
-        "use_cache": False,
-    },
     "XLM": {"emb_dim": 64, "n_layers": 2, "n_heads": 4, "vocab_size": 500, "n_words": 500},
     "XLNet": {"d_model": 64, "n_layer": 2, "n_head": 4, "d_inner": 128, "vocab_size": 500},
 }
