@@ -196,7 +196,7 @@ fn version_of(system: &dyn System, path: &Path) -> Run {
     let program = path.to_string_lossy().into_owned();
     let msvc = program.to_ascii_lowercase().ends_with("cl.exe") || program.ends_with("/cl");
     let command = Command::new(program)
-        .time_limit(Duration::from_secs(5))
+        .time_limit(system.patience(Duration::from_secs(5)))
         .env("LC_ALL", "C");
     if msvc {
         // `cl` without arguments prints its banner and exits with 0.
@@ -372,7 +372,7 @@ fn build(system: &dyn System, cxx: &Cxx, source: &str, cpp: bool, extra: &[&str]
                 &command
                     .env("LC_ALL", "C")
                     .cwd(dir.clone())
-                    .time_limit(Duration::from_secs(30)),
+                    .time_limit(system.patience(Duration::from_secs(30))),
             );
             // A broken wrapper may say that all is well.
             if run.succeeded() && !system.exists(&output) {
@@ -489,6 +489,17 @@ mod tests {
         find_cxx(&machine);
         let history = machine.history.lock().expect("no test panicked here");
         assert_eq!(history.iter().filter(|l| l.contains("-shared")).count(), 1);
+    }
+
+    #[test]
+    fn a_busy_machine_is_given_more_time() {
+        let second = Duration::from_secs(1);
+        let machine = gcc_machine();
+        assert_eq!(machine.patience(second), second);
+        let busy = machine
+            .with_file("/proc/loadavg", "12.00 9.00 8.00 3/200 1\n")
+            .with_file("/proc/cpuinfo", "processor : 0\nprocessor : 1\n");
+        assert_eq!(busy.patience(second), Duration::from_secs(6));
     }
 
     #[test]

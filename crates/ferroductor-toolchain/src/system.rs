@@ -226,6 +226,19 @@ pub trait System: Sync {
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// A time limit for a healthy program on this machine as busy as it is now: a
+    /// compiler that waits for its turn must not be taken for one that hangs.
+    fn patience(&self, at_rest: Duration) -> Duration {
+        let load = self.read_text("/proc/loadavg").and_then(|text| {
+            let first = text.split(' ').next()?;
+            first.parse::<f64>().ok()
+        });
+        let text = self.read_text("/proc/cpuinfo").unwrap_or_default();
+        let processors = text.lines().filter(|l| l.starts_with("processor")).count();
+        let waiting = load.unwrap_or(0.0) / processors.max(1) as f64;
+        at_rest.mul_f64(waiting.clamp(1.0, 8.0))
+    }
+
     /// Finds a program the way a shell does, keeping to executable files.
     fn which(&self, program: &str) -> Option<PathBuf> {
         let windows = self.platform() == Platform::Windows;

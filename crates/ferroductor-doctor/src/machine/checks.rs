@@ -277,9 +277,19 @@ fn compiler_findings(
         Some(attempt) => attempt.name.clone(),
         None => usual.to_owned(),
     };
+    // Who does not answer in time may only be slow.
+    let slow = search
+        .attempts
+        .first()
+        .is_some_and(|a| a.result == AttemptResult::TimedOut);
+    let confidence = if slow {
+        Confidence::Medium
+    } else {
+        Confidence::High
+    };
     vec![MachineFinding {
         kind,
-        confidence: Confidence::High,
+        confidence,
         subject,
         evidence,
     }]

@@ -170,7 +170,7 @@ fn ask_one(system: &dyn System, name: &str) -> Result<Python, String> {
     let command = Command::new(path.to_string_lossy())
         .args(["-c", QUESTIONS])
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .time_limit(Duration::from_secs(15));
+        .time_limit(system.patience(Duration::from_secs(15)));
     let run = system.run(&command);
     let mut lines = run.stdout.lines().rev();
     lines

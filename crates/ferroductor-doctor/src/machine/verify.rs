@@ -233,7 +233,10 @@ fn build_and_import(
             .args(undefined.into_iter().flatten());
         output_of(command, cxx, &output)
     };
-    step(system, &build.env("LC_ALL", "C").time_limit(LIMIT))?;
+    step(
+        system,
+        &build.env("LC_ALL", "C").time_limit(system.patience(LIMIT)),
+    )?;
     let code = format!(
         "import sys; sys.path.insert(0, {:?}); import ferroductor_probe as p; v = p.answer(); print('headers', '%d.%d' % (v >> 8, v & 255)); sys.exit(v != sys.version_info[0] * 256 + sys.version_info[1])",
         scratch.path.to_string_lossy()
@@ -242,7 +245,7 @@ fn build_and_import(
         system,
         &Command::new(&python.executable)
             .args(["-c", &code])
-            .time_limit(LIMIT),
+            .time_limit(system.patience(LIMIT)),
     )
 }
 
@@ -275,10 +278,13 @@ fn openmp(system: &dyn System, inventory: &Inventory) -> Attempted {
             cxx.openmp_flags.clone()
         };
         let build = output_of(program.args([source.as_str()]).args(flags), cxx, &output);
-        step(system, &build.env("LC_ALL", "C").time_limit(LIMIT))?;
         step(
             system,
-            &Command::new(output).time_limit(Duration::from_secs(20)),
+            &build.env("LC_ALL", "C").time_limit(system.patience(LIMIT)),
+        )?;
+        step(
+            system,
+            &Command::new(output).time_limit(system.patience(Duration::from_secs(20))),
         )
     };
     either(build_and_run())
@@ -297,7 +303,10 @@ fn cache(system: &dyn System, inventory: &Inventory) -> Attempted {
         let source = scratch.write("library.cpp", LIBRARY)?;
         let output = scratch.file("library.so");
         let build = output_of(cxx.command().arg(source.as_str()), cxx, &output);
-        step(system, &build.env("LC_ALL", "C").time_limit(LIMIT))?;
+        step(
+            system,
+            &build.env("LC_ALL", "C").time_limit(system.patience(LIMIT)),
+        )?;
         let code = format!(
             "import ctypes, sys; r = ctypes.CDLL({output:?}).ferroductor_probe(); print('loaded', r); sys.exit(r != 42)"
         );
@@ -305,7 +314,7 @@ fn cache(system: &dyn System, inventory: &Inventory) -> Attempted {
             system,
             &Command::new(&python.executable)
                 .args(["-c", &code])
-                .time_limit(LIMIT),
+                .time_limit(system.patience(LIMIT)),
         )
     };
     either(build_and_load())
@@ -344,7 +353,7 @@ fn compile_with_inductor(
         .without_env("TORCH_COMPILE_DISABLE")
         .without_env("TORCHDYNAMO_DISABLE")
         .without_env("TORCHDYNAMO_SUPPRESS_ERRORS")
-        .time_limit(Duration::from_secs(300));
+        .time_limit(system.patience(Duration::from_secs(300)));
     step(system, &command)
 }
 
