@@ -367,7 +367,13 @@ impl Writer<'_> {
 
     /// Popular advice seen in the log that misleads for this kind.
     fn advice(&self, kind: Kind) -> Vec<Note> {
-        let table: [(Signal, &str, bool); 6] = [
+        let python_headers = matches!(
+            kind,
+            Kind::PythonHTriton | Kind::PythonHInductorCpp | Kind::PythonHCppExtension
+        );
+        let table: [(Signal, &str, bool); 8] = [
+            (Signal::PipPythonDevAdvice, "advice-pip-python-dev", python_headers),
+            (Signal::ForeignHeadersAdvice, "advice-foreign-headers", python_headers),
             (Signal::SuppressErrorsAdvice, "advice-suppress-errors", true),
             (Signal::DisableCompileAdvice, "advice-disable-compile", true),
             (Signal::CppWrapperAdvice, "advice-cpp-wrapper", true),

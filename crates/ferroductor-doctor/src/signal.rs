@@ -55,6 +55,8 @@ pub enum Signal {
     DowngradePythonAdvice,
     AllowUnsupportedCompilerAdvice,
     CppWrapperAdvice,
+    PipPythonDevAdvice,
+    ForeignHeadersAdvice,
     // Failures that are not about a toolchain.
     CudaOutOfMemory,
     ShapeMismatch,
@@ -76,11 +78,14 @@ pub static TABLE: &[Pattern<Signal>] = &[
     Pattern {
         id: Signal::InvalidCxxCompiler,
         anchors: &["InvalidCxxCompiler", "No working C++ compiler"],
-        regex: r"InvalidCxxCompiler\s*(?::|$)|No working C\+\+ compiler found",
+        regex: r"InvalidCxxCompiler\s*:|inductor\.exc\.InvalidCxxCompiler\s*$|No working C\+\+ compiler found",
         samples: &[
             "torch._inductor.exc.InductorError: InvalidCxxCompiler: No working C++ compiler found in torch._inductor.config.cpp.cxx: (None, 'g++')",
         ],
-        near_misses: &["from torch._inductor.exc import InvalidCxxCompiler, CppCompileError"],
+        near_misses: &[
+            "from torch._inductor.exc import InvalidCxxCompiler, CppCompileError",
+            "    raise exc.InvalidCxxCompiler",
+        ],
     },
     Pattern {
         id: Signal::TritonNoCCompiler,
@@ -595,6 +600,26 @@ pub static TABLE: &[Pattern<Signal>] = &[
         regex: r"cpp_wrapper\s?=\s?False",
         samples: &["set torch._inductor.config.cpp_wrapper=False"],
         near_misses: &["cpp_wrapper=True"],
+    },
+    Pattern {
+        id: Signal::PipPythonDevAdvice,
+        anchors: &["pip install python", "pip3 install python"],
+        regex: r"pip3? install (?:-\S+ )*python(?:3(?:\.\d+)?)?-(?:dev|devel|headers)\b",
+        samples: &[
+            "just run pip install python-dev",
+            "sudo pip3 install python3-dev",
+        ],
+        near_misses: &["pip install python-dotenv", "apt install python3-dev"],
+    },
+    Pattern {
+        id: Signal::ForeignHeadersAdvice,
+        anchors: &["ln -s", "cp -r", "symlink"],
+        regex: r"(?:ln -s\w*|cp -\w*r\w*) \S*include/python3(?:\.\d+)?\S* \S*include|ln -s\w* \S*Python\.h|symlink.{0,60}(?:Python\.h|include/python3)",
+        samples: &[
+            "sudo ln -s /usr/include/python3.10 /usr/include/python3.12",
+            "cp -r /usr/include/python3.10 /usr/include/python3.13",
+        ],
+        near_misses: &["ln -s /usr/lib/wsl/lib/libcuda.so.1 /usr/lib/libcuda.so"],
     },
     Pattern {
         id: Signal::CudaOutOfMemory,

@@ -482,3 +482,37 @@ fn every_clause_is_said_in_every_language() {
         assert_eq!(unexplained, 0, "{flags:?}");
     }
 }
+
+#[test]
+fn popular_advice_that_misleads_is_answered_in_every_language() {
+    let advice = "RuntimeError: CppCompileError: C++ compile error\n\
+        Somebody told me to pip install python-dev, or\n\
+        sudo ln -s /usr/include/python3.10 /usr/include/python3.13, or\n\
+        torch._dynamo.config.suppress_errors = True, or\n\
+        export TORCH_COMPILE_DISABLE=1\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/logs/02-python-h-inductor-cpp__reference.log");
+    let log = std::fs::read_to_string(path).expect("the reference log") + advice;
+    for language in Language::ALL {
+        let options = Options {
+            language: *language,
+            system: None,
+            machine: None,
+        };
+        let report = explain::explain(log.as_bytes(), &options).expect("reading from memory");
+        let ids: Vec<&str> = report.findings[0]
+            .advice
+            .iter()
+            .map(|n| n.id.as_str())
+            .collect();
+        for wanted in [
+            "advice-pip-python-dev",
+            "advice-foreign-headers",
+            "advice-suppress-errors",
+            "advice-disable-compile",
+        ] {
+            assert!(ids.contains(&wanted), "{language:?}: {ids:?}");
+        }
+        assert!(report.findings[0].advice.iter().all(|n| n.text.len() > 40));
+    }
+}

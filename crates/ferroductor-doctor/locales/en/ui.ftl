@@ -74,6 +74,8 @@ advice-cpp-wrapper = `cpp_wrapper=False` does not avoid the C++ compiler: Induct
 advice-duplicate-openmp = KMP_DUPLICATE_LIB_OK=TRUE lets two OpenMP runtimes run side by side; its own text calls that unsafe, and it may crash or give wrong results silently.
 advice-downgrade-python = Downgrading Python is rarely needed: a newer torch supports newer Pythons. Upgrade torch first.
 advice-allow-unsupported = -allow-unsupported-compiler only switches the check off; the build may fail later or compute wrong results.
+advice-pip-python-dev = `pip install python-dev` does not exist as what you need: Python's headers are a package of the system or of conda, not of pip. A package of such a name on the index is not theirs.
+advice-foreign-headers = Linking or copying headers of another Python version here hides the message only: the C API differs, and the result fails to load or crashes.
 
 fix-install-packages = install { $packages }
 fix-dockerfile = line for a Dockerfile

@@ -74,6 +74,8 @@ advice-cpp-wrapper = `cpp_wrapper=False` no evita el compilador de C++: los kern
 advice-duplicate-openmp = KMP_DUPLICATE_LIB_OK=TRUE deja funcionar dos bibliotecas OpenMP a la vez; su propio texto dice que es inseguro, y puede fallar o dar resultados erróneos sin avisar.
 advice-downgrade-python = Rara vez hace falta bajar de versión de Python: un torch más nuevo admite los Python nuevos. Actualice primero torch.
 advice-allow-unsupported = -allow-unsupported-compiler solo desactiva la comprobación; la construcción puede fallar después o calcular mal.
+advice-pip-python-dev = `pip install python-dev` no trae lo que hace falta: los archivos de cabecera de Python vienen de un paquete del sistema o de conda, no de pip. Un paquete con ese nombre en el índice no es el suyo.
+advice-foreign-headers = Enlazar o copiar aquí los archivos de cabecera de otra versión de Python solo oculta el mensaje: la API de C es distinta, y el resultado no se carga o falla.
 
 fix-install-packages = instale { $packages }
 fix-dockerfile = línea para un Dockerfile

@@ -74,6 +74,8 @@ advice-cpp-wrapper = `cpp_wrapper=False` n’évite pas le compilateur C++ : le
 advice-duplicate-openmp = KMP_DUPLICATE_LIB_OK=TRUE laisse tourner deux bibliothèques OpenMP côte à côte ; son propre texte dit que c’est dangereux, et cela peut planter ou donner des résultats faux sans avertir.
 advice-downgrade-python = Revenir à un Python plus ancien est rarement nécessaire : un torch plus récent prend en charge les Python récents. Mettez d’abord torch à jour.
 advice-allow-unsupported = -allow-unsupported-compiler ne fait que couper la vérification ; la construction peut échouer plus tard ou calculer faux.
+advice-pip-python-dev = `pip install python-dev` n’apporte pas ce qu’il faut : les fichiers d’en-tête de Python viennent d’un paquet du système ou de conda, pas de pip. Un paquet de ce nom dans l’index n’est pas le leur.
+advice-foreign-headers = Lier ou copier ici les fichiers d’en-tête d’une autre version de Python ne fait que cacher le message : l’API C diffère, et le résultat ne se charge pas ou plante.
 
 fix-install-packages = installez { $packages }
 fix-dockerfile = ligne pour un Dockerfile

@@ -74,6 +74,8 @@ advice-cpp-wrapper = `cpp_wrapper=False` 并不能避开 C++ 编译器：Inducto
 advice-duplicate-openmp = KMP_DUPLICATE_LIB_OK=TRUE 让两份 OpenMP 运行时同时运行；它自己的说明就称之为不安全，可能崩溃，也可能悄悄给出错误结果。
 advice-downgrade-python = 很少需要降级 Python：更新的 torch 支持更新的 Python。请先升级 torch。
 advice-allow-unsupported = -allow-unsupported-compiler 只是关掉检查；之后仍可能构建失败或计算出错。
+advice-pip-python-dev = `pip install python-dev` 装不到所需的东西：Python 的头文件来自系统或 conda 的软件包，而不是 pip。索引里同名的包并不是它。
+advice-foreign-headers = 把其他 Python 版本的头文件链接或复制到这里只会掩盖消息：C API 不同，结果要么无法加载，要么崩溃。
 
 fix-install-packages = 安装 { $packages }
 fix-dockerfile = Dockerfile 中的一行
