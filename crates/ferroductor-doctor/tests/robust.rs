@@ -193,6 +193,21 @@ fn mutate(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     }
 }
 
+/// How long a text takes; measured again when it seems long, as the machine
+/// may have done something else meanwhile.
+fn time_of(bytes: &[u8]) -> Duration {
+    let run = || {
+        let began = Instant::now();
+        everything(bytes);
+        began.elapsed()
+    };
+    let first = run();
+    if first < Duration::from_secs(1) {
+        return first;
+    }
+    (0..4).map(|_| run()).min().unwrap_or(first).min(first)
+}
+
 /// `FERRODUCTOR_FUZZ_SECONDS` makes it run longer, and from another seed.
 #[test]
 fn mutated_logs_are_read_in_time() {
@@ -211,9 +226,7 @@ fn mutated_logs_are_read_in_time() {
             mutate(&mut bytes, other, &mut random);
         }
         bytes.truncate(1 << 20);
-        let began = Instant::now();
-        everything(&bytes);
-        slowest = slowest.max(began.elapsed());
+        slowest = slowest.max(time_of(&bytes));
         runs += 1;
     }
     println!("{runs} mutated logs, the slowest in {slowest:?}");
