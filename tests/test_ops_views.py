@@ -142,3 +142,28 @@ def test_zero_sized():
     same(lambda x: (x.t() + 1, x.reshape(4, 0), x.sum(0), F.pad(x, (1, 1)), x.flip(0)), x)
     same(lambda x: (x.unsqueeze(1).expand(0, 3, 4) * 2, torch.cat([x, x]), x.repeat(2, 1)), x)
     same(lambda x: (x.tril(), *x.split(2, 1), x.roll(1, 0)), x)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("width, cut", [(64, 32), (48, 16), (40, 7), (128, 96), (6, 3), (512, 256)])
+def test_rotated_halves(width, cut, dtype, dynamic):
+    """As in rotary embeddings: the joined halves are read by one product and need no memory."""
+
+    def rotate(x, cos, sin):
+        low, high = x[..., :cut], x[..., cut:]
+        return x * cos + torch.cat((-high, low), -1) * sin
+
+    x = torch.randn(2, 3, 17, width).to(dtype)
+    cos, sin = torch.randn(17, width).to(dtype), torch.randn(17, width).to(dtype)
+    same(rotate, x, cos, sin, dynamic=dynamic, tolerance=2e-2 if dtype == torch.bfloat16 else 1e-6)
+
+
+def test_pads_inside_a_row():
+    """Guards along a short row whose vectors are written one after the other."""
+    pad = torch.nn.functional.pad
+    for width in (16, 61, 64, 120):
+        x = torch.randn(9, width)
+        same(lambda x: pad(x, (3, 5)) * 2 + 1, x)
+        same(lambda x: pad(x, (16, 0)).sum(-1) + pad(x, (0, 16)).amax(-1), x, tolerance=1e-5)
+        torch._dynamo.reset()

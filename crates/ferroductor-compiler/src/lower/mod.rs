@@ -128,6 +128,14 @@ pub fn lower(fx: &fx::Graph, numerics: Numerics) -> Module {
 }
 
 impl<'a> Lowerer<'a> {
+    /// Is a multiplication, element by element, all that reads the node?
+    fn feeds_one_product(&self) -> bool {
+        let reads = |n: &&fx::Node| crate::layout::argument_nodes(n).contains(&self.node);
+        let mut readers = self.fx.nodes.iter().filter(reads);
+        let only = (readers.next(), readers.next());
+        matches!(only, (Some(reader), None) if reader.target == "aten.mul.Tensor")
+    }
+
     fn lower_node(&mut self, at: usize) -> Meaning {
         let node = &self.fx.nodes[at];
         match node.kind {

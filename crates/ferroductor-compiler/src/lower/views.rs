@@ -441,6 +441,13 @@ fn cat(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let meta = cx.result()?;
     let rank = meta.sizes.len();
     let dim = args.dim(1, "dim", rank, 0)?;
+    if let [low, high] = views.as_slice()
+        && dim + 1 == rank
+        && cx.feeds_one_product()
+        && let Some(value) = halves(low, high, meta.dtype)
+    {
+        return Ok(cx.pointwise(&meta, value));
+    }
     let mut at = IExpr::zero();
     let mut parts = Vec::new();
     for view in &views {
@@ -458,6 +465,34 @@ fn cat(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     }
     Ok(Meaning::Tensor(
         cx.define_view(&meta, Source::Assemble(parts)),
+    ))
+}
+
+/// Two rows in one of known length, as an expression: where each element is read but once, as in a
+/// rotary embedding, it needs no memory.
+fn halves(low: &View, high: &View, dtype: ferroductor_ir::DType) -> Option<E> {
+    let rank = low.sizes.len();
+    if rank == 0 || high.sizes.len() != rank || !dtype.is_float() {
+        return None;
+    }
+    let (first, second) = (&low.sizes[rank - 1], &high.sizes[rank - 1]);
+    if first.as_const()? == 0 || second.as_const()? == 0 {
+        return None;
+    }
+    let here = variables(rank);
+    let mut behind = here.clone();
+    behind[rank - 1] = &here[rank - 1] - first;
+    let zero = graph::float(0.0, dtype);
+    let value = |view: &View, at: &[IExpr]| graph::convert(&view.load(at, &[]), dtype);
+    let rest = guard(
+        vec![(behind[rank - 1].clone(), second.clone())],
+        value(high, &behind),
+        zero,
+    );
+    Some(guard(
+        vec![(here[rank - 1].clone(), first.clone())],
+        value(low, &here),
+        rest,
     ))
 }
 

@@ -34,7 +34,9 @@ pub struct Vector {
 }
 
 /// An expression, the lanes it was computed in, and which of them were active.
-type Known = (*const Expr, Option<u32>, Option<ValueId>);
+pub type Known = (*const Expr, Option<u32>, Option<ValueId>);
+/// Values of each open block, outermost first.
+pub type Memo = Vec<HashMap<Known, ValueId>>;
 
 pub struct Evaluator<'a> {
     pub emitter: Emitter<'a>,
@@ -50,7 +52,7 @@ pub struct Evaluator<'a> {
     /// Parameter of each tensor that lies outside.
     pub buffers: HashMap<TensorId, Buf>,
     /// Values per expression, with the block they were computed in.
-    memo: Vec<HashMap<Known, ValueId>>,
+    memo: Memo,
     /// Kernel slot of each size symbol.
     pub sizes: Vec<u32>,
     /// Errors of checks: kernel code minus one is the position here.
@@ -138,6 +140,17 @@ impl<'a> Evaluator<'a> {
     pub fn close(&mut self) {
         self.memo.pop();
         self.emitter.close();
+    }
+
+    /// Sets the memo aside. With an axis at a literal position, values land in blocks further out
+    /// than the axis belongs to: they must not be taken for those of other positions.
+    pub fn set_memo_aside(&mut self) -> Memo {
+        let empty = vec![HashMap::new(); self.memo.len()];
+        std::mem::replace(&mut self.memo, empty)
+    }
+
+    pub fn restore_memo(&mut self, memo: Memo) {
+        self.memo = memo;
     }
 
     // Expressions.

@@ -6,6 +6,7 @@
 //! along an outer one (as many rows at once as there are lanes).
 
 use super::eval::{Evaluator, Home, Vector};
+use super::masked::has_guard_along;
 use super::prepare::{Action, Piece, Prepared};
 use super::reduce::Accumulator;
 use crate::error::CompileError;
@@ -19,6 +20,8 @@ type Result<T> = std::result::Result<T, CompileError>;
 
 /// Iterations whose sum is taken on its own before it joins the total.
 const RUN: i64 = 8;
+/// Vectors of an axis that are written one after the other rather than as a loop.
+const MAX_UNROLLED: usize = 8;
 /// Rows buffered between levels may take this many elements.
 const MAX_ROW_BUFFER: i64 = 1 << 20;
 
@@ -275,13 +278,27 @@ impl<'a, 'b> Loops<'a, 'b> {
         let main = &(&span.floor_div(&IExpr::constant(wide)) * &IExpr::constant(wide)) + &begin;
         let main = self.eval.emitter.index_value(&main);
         if lanes > 1 && main != begin {
-            let range = (begin.clone(), main.clone());
-            self.emit_runs(axis, range, wide, accumulators, &mut |this| {
-                this.eval.vector = Some(Vector { axis, lanes });
+            let vector = Vector { axis, lanes };
+            let mut vectors = |this: &mut Self| {
+                this.eval.vector = Some(vector);
                 body(this, lanes)?;
                 this.eval.vector = None;
                 Ok(())
-            })?;
+            };
+            match self.unrolled(vector, (&begin, &main), accumulators) {
+                Some(starts) => {
+                    for start in starts {
+                        let memo = self.eval.set_memo_aside();
+                        self.eval.axis[axis as usize] = IExpr::constant(start);
+                        vectors(self)?;
+                        self.eval.restore_memo(memo);
+                    }
+                }
+                None => {
+                    let range = (begin.clone(), main.clone());
+                    self.emit_runs(axis, range, wide, accumulators, &mut vectors)?;
+                }
+            }
         }
         let rest = if lanes > 1 { main } else { begin };
         if lanes > 1 && tail == Tail::Masked {
@@ -293,6 +310,22 @@ impl<'a, 'b> Loops<'a, 'b> {
             self.eval.close();
         }
         Ok(())
+    }
+
+    /// Where each vector of a short axis starts, if guards differ along it: known positions decide
+    /// them, as in the two halves of a rotary embedding.
+    fn unrolled(
+        &self,
+        Vector { axis, lanes }: Vector,
+        (begin, end): (&IExpr, &IExpr),
+        accumulators: &[(usize, Accumulator)],
+    ) -> Option<Vec<i64>> {
+        let (begin, end) = (begin.as_const()?, end.as_const()?);
+        let starts: Vec<i64> = (begin..end).step_by(lanes as usize).collect();
+        let in_runs = accumulators.iter().any(|a| a.1.takes_runs());
+        let mut pieces = self.prepared.pieces.iter();
+        let guarded = pieces.any(|piece| has_guard_along(piece, axis));
+        (guarded && !in_runs && starts.len() <= MAX_UNROLLED).then_some(starts)
     }
 
     /// At most one vector, of whose lanes those before `end` are active: a loop, so that nothing runs

@@ -385,6 +385,19 @@ pub fn differs((index, bound): &(IExpr, IExpr), axis: u32) -> bool {
     index.uses_var(axis) || bound.uses_var(axis)
 }
 
+/// Does a guard of the piece differ from element to element of the axis?
+pub fn has_guard_along(piece: &Piece, axis: u32) -> bool {
+    let mut found = false;
+    for e in piece.expressions() {
+        visit(e, &mut |e| {
+            if let Expr::Guard { bounds, .. } = &**e {
+                found |= bounds.iter().any(|b| differs(b, axis));
+            }
+        });
+    }
+    found
+}
+
 fn depends_on(e: &E, axis: u32) -> bool {
     let mut found = false;
     visit(e, &mut |e| {
