@@ -372,8 +372,16 @@ impl Writer<'_> {
             Kind::PythonHTriton | Kind::PythonHInductorCpp | Kind::PythonHCppExtension
         );
         let table: [(Signal, &str, bool); 8] = [
-            (Signal::PipPythonDevAdvice, "advice-pip-python-dev", python_headers),
-            (Signal::ForeignHeadersAdvice, "advice-foreign-headers", python_headers),
+            (
+                Signal::PipPythonDevAdvice,
+                "advice-pip-python-dev",
+                python_headers,
+            ),
+            (
+                Signal::ForeignHeadersAdvice,
+                "advice-foreign-headers",
+                python_headers,
+            ),
             (Signal::SuppressErrorsAdvice, "advice-suppress-errors", true),
             (Signal::DisableCompileAdvice, "advice-disable-compile", true),
             (Signal::CppWrapperAdvice, "advice-cpp-wrapper", true),

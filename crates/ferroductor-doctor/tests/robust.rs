@@ -211,6 +211,7 @@ fn time_of(bytes: &[u8]) -> Duration {
 /// `FERRODUCTOR_FUZZ_SECONDS` makes it run longer, and from another seed.
 #[test]
 fn mutated_logs_are_read_in_time() {
+    #[allow(clippy::disallowed_methods)] // A setting of the test itself.
     let seconds = std::env::var("FERRODUCTOR_FUZZ_SECONDS")
         .ok()
         .and_then(|s| s.parse().ok());
