@@ -123,6 +123,23 @@ pub struct Function {
 
 pub type Block = Vec<Stmt>;
 
+/// Every statement of a block and of the blocks in it, in the order of the text.
+pub fn visit(block: &[Stmt], f: &mut dyn FnMut(&Stmt)) {
+    for stmt in block {
+        f(stmt);
+        match stmt {
+            Stmt::For { body, .. } => visit(body, f),
+            Stmt::If {
+                then, otherwise, ..
+            } => {
+                visit(then, f);
+                visit(otherwise, f);
+            }
+            _ => {}
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stmt {
     /// Defines a value.
@@ -348,26 +365,14 @@ impl Kernel {
 
     /// Buffers that are written by streaming stores.
     pub fn streamed(&self) -> BTreeSet<Buf> {
-        fn collect(block: &Block, found: &mut BTreeSet<Buf>) {
-            for stmt in block {
-                match stmt {
-                    Stmt::Stream { buf, .. } => {
-                        found.insert(*buf);
-                    }
-                    Stmt::For { body, .. } => collect(body, found),
-                    Stmt::If {
-                        then, otherwise, ..
-                    } => {
-                        collect(then, found);
-                        collect(otherwise, found);
-                    }
-                    _ => {}
-                }
-            }
-        }
         let mut found = BTreeSet::new();
-        collect(&self.setup, &mut found);
-        collect(&self.body, &mut found);
+        for block in [&self.setup, &self.body] {
+            visit(block, &mut |stmt| {
+                if let Stmt::Stream { buf, .. } = stmt {
+                    found.insert(*buf);
+                }
+            });
+        }
         found
     }
 

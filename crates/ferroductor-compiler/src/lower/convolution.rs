@@ -7,10 +7,11 @@
 
 use super::args::variables;
 use super::matmul::load;
+use super::windows::Window;
 use super::{Args, Lowered, Lowerer, Meaning, Reason, Rule};
 use crate::graph::{self, Combine, Expr, Load, Source, View, contiguous_strides, prim};
 use crate::layout::geometry;
-use ferroductor_ir::{DType, Extents, IExpr, NoRanges, Prim, fx};
+use ferroductor_ir::{DType, Extents, IExpr, Prim, fx};
 use std::sync::Arc;
 
 pub fn rule(name: &str) -> Option<Rule> {
@@ -33,34 +34,10 @@ enum Reading {
     Unfolded,
 }
 
-/// The windows along one spatial dimension.
-#[derive(Clone, Debug)]
-struct Window {
-    input: IExpr,
-    output: IExpr,
-    kernel: i64,
-    stride: i64,
-    padding: i64,
-    dilation: i64,
-}
-
 impl Window {
     /// What tap `j` adds to `output * stride`.
     fn shift(&self, j: &IExpr) -> IExpr {
         &(j * &IExpr::constant(self.dilation)) - &IExpr::constant(self.padding)
-    }
-
-    /// The input position of tap `j`; outside the input it lies in the padding.
-    fn position(&self, o: &IExpr, j: &IExpr) -> IExpr {
-        &(o * &IExpr::constant(self.stride)) + &self.shift(j)
-    }
-
-    /// Is it proved that no tap lies in the padding?
-    fn is_inside(&self) -> bool {
-        let last_output = &self.output - &IExpr::one();
-        let last = self.position(&last_output, &IExpr::constant(self.kernel - 1));
-        let room = &(&self.input - &last) - &IExpr::one();
-        self.padding <= 0 && room.is_nonnegative(&NoRanges)
     }
 
     /// The number of quotients by the stride.

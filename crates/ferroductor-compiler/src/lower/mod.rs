@@ -16,6 +16,7 @@ mod pointwise;
 mod pooling;
 mod reduction;
 mod views;
+mod windows;
 
 use crate::graph::E;
 use crate::graph::{Graph, Source, Tensor, TensorId, View, contiguous_strides};

@@ -4,6 +4,7 @@
 //! branch. Windows of few elements are written out; larger ones become reductions.
 
 use super::args::variables;
+use super::windows::Window;
 use super::{Args, Lowered, Lowerer, Meaning, Reason, Rule};
 use crate::graph::{self, Combine, E, Expr, Source, View, convert, prim};
 use ferroductor_abi::ErrorKind;
@@ -29,38 +30,7 @@ pub fn rule(name: &str) -> Option<Rule> {
 /// Windows with more elements become reductions.
 const MAX_UNROLLED: i64 = 9;
 
-/// The windows along one spatial dimension.
-#[derive(Clone)]
-struct Axis {
-    /// Sizes of input and output.
-    input: IExpr,
-    output: IExpr,
-    kernel: i64,
-    stride: i64,
-    padding: i64,
-    dilation: i64,
-}
-
-impl Axis {
-    /// Where window `o` starts; negative inside the padding.
-    fn start(&self, o: &IExpr) -> IExpr {
-        &(o * &IExpr::constant(self.stride)) - &IExpr::constant(self.padding)
-    }
-
-    /// Element `j` of window `o`.
-    fn position(&self, o: &IExpr, j: &IExpr) -> IExpr {
-        &self.start(o) + &(j * &IExpr::constant(self.dilation))
-    }
-
-    /// Does every window lie within the input?
-    fn is_inside(&self) -> bool {
-        let (Some(input), Some(output)) = (self.input.as_const(), self.output.as_const()) else {
-            return false;
-        };
-        let last = (output - 1) * self.stride + (self.kernel - 1) * self.dilation;
-        self.padding == 0 && last < input
-    }
-
+impl Window {
     /// How many elements average `o` counts.
     fn count(&self, o: &IExpr, with_padding: bool) -> IExpr {
         let start = self.start(o);
@@ -76,7 +46,7 @@ impl Axis {
 /// A pooling's input, its windows, and the rank of the dimensions before the spatial ones.
 struct Pool {
     view: View,
-    axes: Vec<Axis>,
+    axes: Vec<Window>,
     batch: usize,
 }
 
@@ -123,7 +93,7 @@ impl Pool {
             false => vec![1; n],
         };
         let axes = (0..n)
-            .map(|d| Axis {
+            .map(|d| Window {
                 input: view.sizes[batch + d].clone(),
                 output: outputs[batch + d].clone(),
                 kernel: kernel[d],
@@ -248,7 +218,7 @@ struct Divisor {
 }
 
 impl Divisor {
-    fn new(args: &Args<'_>, ceil_at: usize, axes: &[Axis]) -> Lowered<Divisor> {
+    fn new(args: &Args<'_>, ceil_at: usize, axes: &[Window]) -> Lowered<Divisor> {
         let ceil = args.bool(ceil_at, "ceil_mode", false)?;
         let with_padding = args.bool(ceil_at + 1, "count_include_pad", true)?;
         let unpadded = axes.iter().all(|a| a.padding == 0);
@@ -263,7 +233,7 @@ impl Divisor {
     }
 
     /// The divisor of the window at `o`.
-    fn value(&self, axes: &[Axis], o: &[IExpr], dtype: DType) -> E {
+    fn value(&self, axes: &[Window], o: &[IExpr], dtype: DType) -> E {
         if let Some(fixed) = self.fixed {
             return graph::float(fixed as f64, dtype);
         }
@@ -545,7 +515,7 @@ fn maximum(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let (values, indices) = (cx.result_at(0)?, cx.result_at(1)?);
     let view = cx.tensor(args.need(0, "self")?)?;
     let pool = Pool::new(view, &values.sizes, args, 1, true)?;
-    let padded_apart = |a: &Axis| a.dilation > 1 && !a.is_inside();
+    let padded_apart = |a: &Window| a.dilation > 1 && !a.is_inside();
     if pool.axes.iter().any(padded_apart) {
         return Err(Reason::new("windows with dilation and padding"));
     }

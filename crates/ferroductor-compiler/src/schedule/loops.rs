@@ -158,13 +158,7 @@ impl<'a, 'b> Loops<'a, 'b> {
     /// Should lanes run along an outer axis, and which?
     fn outer_vector(&self, outer: &[u32]) -> Option<u32> {
         let all: Vec<usize> = (0..self.prepared.pieces.len()).collect();
-        let inner: BTreeSet<u32> = self
-            .prepared
-            .pieces
-            .iter()
-            .flat_map(|p| self.inner_axes(p))
-            .collect();
-        let inner: Vec<u32> = inner.into_iter().collect();
+        let inner = self.all_inner_axes();
         if self.prepared.kind == GroupKind::Rows && self.best_axis(&inner, &all).is_some() {
             return None;
         }

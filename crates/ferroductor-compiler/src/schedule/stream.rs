@@ -65,28 +65,19 @@ fn rewrite(kernel: &mut Kernel, results: BTreeSet<Buf>, target: &Target) {
 
 /// Buffers that the block reads.
 fn note_reads(block: &Block, read: &mut BTreeSet<Buf>) {
-    for stmt in block {
-        match stmt {
-            Stmt::Let {
-                op:
-                    Op::Load { buf, .. }
-                    | Op::LoadMasked { buf, .. }
-                    | Op::LoadStrided { buf, .. }
-                    | Op::Gather { buf, .. },
-                ..
-            } => {
-                read.insert(*buf);
-            }
-            Stmt::For { body, .. } => note_reads(body, read),
-            Stmt::If {
-                then, otherwise, ..
-            } => {
-                note_reads(then, read);
-                note_reads(otherwise, read);
-            }
-            _ => {}
+    visit(block, &mut |stmt| {
+        if let Stmt::Let {
+            op:
+                Op::Load { buf, .. }
+                | Op::LoadMasked { buf, .. }
+                | Op::LoadStrided { buf, .. }
+                | Op::Gather { buf, .. },
+            ..
+        } = stmt
+        {
+            read.insert(*buf);
         }
-    }
+    });
 }
 
 struct Rewriter {

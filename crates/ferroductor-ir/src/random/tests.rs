@@ -1,7 +1,7 @@
 //! The generator keeps its promises, and the text form of whatever it makes is exact.
 
 use super::*;
-use crate::kernel::{Op, Stmt};
+use crate::kernel::{Op, Stmt, visit};
 use crate::prim::Prim;
 use crate::{interp, text, verify};
 use std::collections::BTreeSet;
@@ -43,24 +43,15 @@ fn random_kernels_verify_and_stay_inside_their_buffers() {
 }
 
 fn collect(block: &[Stmt], prims: &mut BTreeSet<Prim>) {
-    for stmt in block {
-        match stmt {
-            Stmt::Let {
-                op: Op::Prim { prim, .. },
-                ..
-            } => {
-                prims.insert(*prim);
-            }
-            Stmt::For { body, .. } => collect(body, prims),
-            Stmt::If {
-                then, otherwise, ..
-            } => {
-                collect(then, prims);
-                collect(otherwise, prims);
-            }
-            _ => {}
+    visit(block, &mut |stmt| {
+        if let Stmt::Let {
+            op: Op::Prim { prim, .. },
+            ..
+        } = stmt
+        {
+            prims.insert(*prim);
         }
-    }
+    });
 }
 
 #[test]
