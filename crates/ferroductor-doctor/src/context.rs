@@ -128,6 +128,11 @@ const CLUES: &[(&str, Clue)] = {
         ("/opt/conda/", Clue::Origin(Origin::Conda)),
         ("/.conda/", Clue::Origin(Origin::Conda)),
         ("/opt/homebrew/", Clue::Origin(Origin::Homebrew)),
+        ("/opt/python@3", Clue::Origin(Origin::Homebrew)),
+        (
+            "/Library/Frameworks/Python3.framework",
+            Clue::Origin(Origin::Xcode),
+        ),
         (
             "/Library/Frameworks/Python.framework",
             Clue::Origin(Origin::PythonOrg),
@@ -415,6 +420,7 @@ impl Context {
             container: self.container,
             wsl: self.wsl,
             root: self.root.then_some(true),
+            vcvars: None,
             stated: false,
         }
     }

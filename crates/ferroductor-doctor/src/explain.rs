@@ -119,6 +119,7 @@ fn merged_system(case: &Case, stated: Option<&SystemGuess>) -> SystemGuess {
         container: stated.container || read.container,
         wsl: stated.wsl || read.wsl,
         root: stated.root.or(read.root),
+        vcvars: stated.vcvars.clone(),
         stated: stated.stated,
     }
 }

@@ -8,6 +8,7 @@ pub mod checks;
 pub mod folders;
 pub mod inventory;
 pub mod limits;
+pub mod msvc;
 pub mod overlay;
 pub mod problems;
 pub mod python;
@@ -95,7 +96,7 @@ fn repair_command(
 fn planned(system: &dyn System, plan: &Plan) -> Vec<RepairResult> {
     let secrets = Secrets::of(system);
     let steps = plan.steps.iter().map(|step| RepairResult {
-        command: secrets.hide(&step.line()),
+        command: secrets.hide(&step.line(system.platform())),
         state: RepairState::Planned,
         printed: String::new(),
     });
@@ -110,7 +111,9 @@ fn announce(system: &dyn System, plan: &Plan, catalog: &Catalog) {
         eprintln!("{}", catalog.text("ui-plan"));
     }
     for (index, step) in plan.steps.iter().enumerate() {
-        let line = secrets.hide(&step.line()).replace('\n', "\n       ");
+        let line = secrets
+            .hide(&step.line(system.platform()))
+            .replace('\n', "\n       ");
         eprintln!("  {}. [{}] {line}", index + 1, step.kind.slug());
         if let Action::WriteVariables(_, variables) = &step.action {
             for (name, value) in variables {

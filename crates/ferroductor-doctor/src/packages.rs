@@ -4,6 +4,7 @@
 //! own archive at the date in [`crate::facts::CHECKED`]; where a release does
 //! not carry a Python version, the caller adds the other archive.
 
+use crate::facts;
 use crate::platform::Family;
 
 /// Something a package provides.
@@ -66,6 +67,7 @@ pub fn packages(need: Need, family: Family) -> Option<&'static str> {
         (Need::Ninja, Alpine) => "samurai",
         (Need::OpenSsl, Ubuntu | Debian | Fedora | Rhel | Arch | Alpine) => "openssl",
         (Need::OpenSsl, OpenSuse) => "openssl-3",
+        (Need::OpenSsl, MacOs) => "openssl@3",
         (Need::LdConfig, Ubuntu | Debian) => "libc-bin",
         (Need::LdConfig, Fedora | Rhel | OpenSuse | Arch) => "glibc",
         (Need::NewerCompiler, Ubuntu | Debian) => "g++-12",
@@ -79,6 +81,39 @@ pub fn packages(need: Need, family: Family) -> Option<&'static str> {
         (Need::Setuptools, Fedora | Rhel | Alpine) => "python3-setuptools",
         (Need::Setuptools, OpenSuse) => "python{pyn}-setuptools",
         (Need::Setuptools, Arch) => "python-setuptools",
+        _ => return None,
+    })
+}
+
+/// The packages of a need on a release, for a Python.
+pub fn names(
+    need: Need,
+    family: Family,
+    release: Option<&str>,
+    python: Option<&str>,
+) -> Option<String> {
+    let release = release.unwrap_or_default();
+    let side_by_side = facts::newest_gcc(family, release);
+    if let (Need::NewerCompiler, Some(gcc)) = (need, side_by_side) {
+        return Some(format!("g++-{gcc}"));
+    }
+    // RHEL 8 wrote the versions of its first modules without a dot.
+    let undotted = family == Family::Rhel
+        && release.split('.').next() == Some("8")
+        && python.is_some_and(|p| ["3.6", "3.8", "3.9"].contains(&p));
+    if need == Need::PythonHeaders && undotted {
+        return Some(with_python("python{pyn}-devel", python));
+    }
+    packages(need, family).map(|names| with_python(names, python))
+}
+
+/// The compiler of one version beside the usual one, where the archive has such.
+pub fn older_compiler(family: Family, version: u32) -> Option<String> {
+    Some(match family {
+        Family::Ubuntu | Family::Debian => format!("g++-{version}"),
+        Family::Rhel => format!("gcc-toolset-{version}"),
+        Family::OpenSuse => format!("gcc{version}-c++"),
+        Family::Arch => format!("gcc{version}"),
         _ => return None,
     })
 }
@@ -141,6 +176,63 @@ pub fn install_lines(family: Family, packages: &str, root: bool) -> Vec<String> 
         Family::MacOs => vec![format!("brew install {packages}")],
         Family::NixOs | Family::Windows => Vec::new(),
     }
+}
+
+/// Whether a need is met by the packages of the compiler.
+pub fn is_part_of_compiler(need: Need) -> bool {
+    matches!(
+        need,
+        Need::CxxCompiler | Need::LibcHeaders | Need::Binutils | Need::OpenMpForGcc
+    )
+}
+
+/// Whether lines change the system, which needs rights.
+pub fn needs_root(commands: &[String]) -> bool {
+    let managers = [
+        "apt-get install",
+        "apt-get update",
+        "dnf install",
+        "zypper ",
+        "pacman -S",
+        "apk add",
+        "sudo ",
+        "reg add",
+    ];
+    let in_image = |line: &str| line.starts_with("RUN ");
+    commands
+        .iter()
+        .any(|c| !in_image(c) && managers.iter().any(|m| c.contains(m)))
+}
+
+/// A line that fetches packages with all they need on another machine, and one
+/// that installs the files here.
+pub fn offline_lines(family: Family, packages: &str, root: bool) -> Option<[String; 2]> {
+    let sudo = if root { "" } else { "sudo " };
+    Some(match family {
+        Family::Ubuntu | Family::Debian => [
+            format!(
+                "apt-get download $(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances {packages} | grep '^[a-z]' | sort -u)"
+            ),
+            format!("{sudo}dpkg -i --skip-same-version ./*.deb"),
+        ],
+        Family::Fedora | Family::Rhel => [
+            format!("dnf download --resolve --alldeps {packages}"),
+            format!("{sudo}dnf install -y --disablerepo='*' ./*.rpm"),
+        ],
+        Family::OpenSuse => [
+            format!("sudo zypper --pkg-cache-dir ./packages install --download-only -y {packages}"),
+            format!("{sudo}rpm -Uvh packages/*/*/*.rpm"),
+        ],
+        Family::Arch => [
+            format!("sudo pacman -Syw --noconfirm --cachedir . {packages}"),
+            format!("{sudo}pacman -U --noconfirm ./*.pkg.tar.zst"),
+        ],
+        Family::Alpine => [
+            format!("apk fetch --recursive {packages}"),
+            format!("{sudo}apk add --no-network --allow-untrusted ./*.apk"),
+        ],
+        Family::NixOs | Family::MacOs | Family::Windows => return None,
+    })
 }
 
 /// The line for a Dockerfile.

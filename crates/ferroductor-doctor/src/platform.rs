@@ -103,6 +103,8 @@ pub enum Origin {
     Conda,
     PythonOrg,
     Homebrew,
+    /// The one that Apple's command line tools bring.
+    Xcode,
     Nix,
     /// A Windows distribution without installer, as ComfyUI ships.
     Embedded,
@@ -119,6 +121,7 @@ impl Origin {
             Origin::Conda => "conda",
             Origin::PythonOrg => "python-org",
             Origin::Homebrew => "homebrew",
+            Origin::Xcode => "xcode",
             Origin::Nix => "nix",
             Origin::Embedded => "embedded",
         }
@@ -133,6 +136,7 @@ impl Origin {
         Origin::Conda,
         Origin::PythonOrg,
         Origin::Homebrew,
+        Origin::Xcode,
         Origin::Nix,
         Origin::Embedded,
     ];
@@ -156,7 +160,12 @@ pub struct SystemGuess {
     pub python_exact: Option<String>,
     pub container: bool,
     pub wsl: bool,
+    /// All rights, none, or unknown; on an examined machine unknown means that
+    /// there is a program that may give them.
     pub root: Option<bool>,
+    /// The script that sets up Microsoft's compiler, where it is installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vcvars: Option<String>,
     /// Whether the family was stated or examined rather than read from a log.
     pub stated: bool,
 }

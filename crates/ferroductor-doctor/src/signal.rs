@@ -15,6 +15,7 @@ pub enum Signal {
     ClNotFound,
     MsvcRequired,
     MsvcPartlyActive,
+    MsvcNotEnglish,
     LibcudaAssertion,
     NoActiveDriver,
     DynamoUnsupportedPython,
@@ -138,6 +139,15 @@ pub static TABLE: &[Pattern<Signal>] = &[
             "UserWarning: It seems that the VC environment is activated but DISTUTILS_USE_SDK is not set.",
         ],
         near_misses: &["set DISTUTILS_USE_SDK=1"],
+    },
+    Pattern {
+        id: Signal::MsvcNotEnglish,
+        anchors: &["English language pack"],
+        regex: r"MSVC with English language pack",
+        samples: &[
+            "RuntimeError: Torch.compile() is only support MSVC with English language pack,Please reinstall its language pack to English.",
+        ],
+        near_misses: &["install the English language pack of Word"],
     },
     Pattern {
         id: Signal::LibcudaAssertion,

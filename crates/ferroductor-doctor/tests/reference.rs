@@ -169,7 +169,7 @@ fn a_stated_system_gets_its_own_fix_only() {
         ),
         (
             "conda",
-            "conda install -y -c conda-forge python=3.13",
+            "conda install -y --force-reinstall -c conda-forge python=3.13",
             ["dnf install", "brew install", "zypper"],
         ),
     ];
@@ -310,7 +310,7 @@ const CLAUSES: &[(&str, [&[&str]; 4])] = &[
                 "compiler was started",
             ],
             &[
-                "InductorError est l’enveloppe",
+                "InductorError est l’exception",
                 "CppCompileError",
                 "compilateur C++ a été lancé",
             ],
@@ -365,7 +365,7 @@ const CLAUSES: &[(&str, [&[&str]; 4])] = &[
         [
             &["build it from source"],
             &["construisez-le depuis les sources"],
-            &["constrúyalo desde las fuentes"],
+            &["compílelo desde el código fuente"],
             &["从源码构建"],
         ],
     ),

@@ -14,7 +14,7 @@ python-h-cpp-extension-fix = Instale los archivos de cabecera de Python { $pytho
 
 no-cxx-compiler-cause = No hay ningún compilador de C++ que funcione ({ $subject }).
 no-cxx-compiler-why = torch.compile en la CPU, y toda compilación de extensiones, ejecutan un compilador de C++; las imágenes reducidas y los sistemas mínimos no lo tienen, y una variable CXX que nombra un compilador o lanzador inexistente equivale a no tenerlo. El entrenamiento en GPU también lo necesita, porque parte del grafo es código de CPU.
-no-cxx-compiler-fix = Instale un compilador de C++ donde se ejecuta el programa (en la etapa final de la imagen, no solo en la de construcción), o corrija CXX.
+no-cxx-compiler-fix = Instale un compilador de C++ donde se ejecuta el programa (en la etapa final de la imagen, no solo en la de compilación), o corrija CXX.
 
 no-c-compiler-triton-cause = Triton no encontró ningún compilador de C ({ $subject }) para su módulo auxiliar.
 no-c-compiler-triton-why = En su primer uso, Triton compila un pequeño archivo C que habla con el controlador de la GPU. Toma CC, o gcc, o clang de PATH; las imágenes reducidas y los sistemas WSL recientes no tienen ninguno.
@@ -65,19 +65,19 @@ glibcxx-not-found-why = Algo se compiló con un GCC más nuevo que el libstdc++.
 glibcxx-not-found-fix = Actualice la copia más antigua (conda: libstdcxx-ng), o recompile con un compilador que encaje. No sobrescriba una con la otra.
 
 glibc-too-old-cause = La biblioteca de C del sistema es demasiado antigua: se pide { $subject }.
-glibc-too-old-why = Un binario ({ $detail }) se construyó en una distribución más nueva. La biblioteca de C forma parte de la distribución y no se puede sustituir sola.
-glibc-too-old-fix = Use una distribución o imagen de contenedor más nueva, o una versión construida para sistemas más antiguos.
+glibc-too-old-why = Un binario ({ $detail }) se compiló en una distribución más nueva. La biblioteca de C forma parte de la distribución y no se puede sustituir sola.
+glibc-too-old-fix = Use una distribución o imagen de contenedor más nueva, o una versión compilada para sistemas más antiguos.
 
 cxx-standard-too-old-cause = El compilador es demasiado antiguo para el C++ que torch necesita ({ $subject }).
 cxx-standard-too-old-why = Las cabeceras de torch y el código de Inductor necesitan C++17, las versiones nuevas C++20, y GCC 9 o posterior. El compilador es más antiguo, o la extensión fija un estándar viejo.
 cxx-standard-too-old-fix = Instale un compilador más nuevo e indíquelo en CXX y CC, o suba el estándar que pide la extensión.
 
-arch-flags-or-compiler-crash-cause = El compilador no maneja las instrucciones de la CPU, o se colgó con ellas ({ $subject }).
+arch-flags-or-compiler-crash-cause = El compilador no maneja las instrucciones de la CPU, o falló con ellas ({ $subject }).
 arch-flags-or-compiler-crash-why = -march=native pide todo lo que tiene esta CPU. Un compilador o ensamblador más antiguo que la CPU no conoce los nombres, y algunas versiones fallan con código vectorizado.
 arch-flags-or-compiler-crash-fix = Use un compilador más nuevo con su ensamblador, o genere vectores más cortos.
 
-compiler-killed-oom-cause = El sistema mató al compilador porque se agotó la memoria.
-compiler-killed-oom-why = Compilar código de torch ocupa de 1 a 4 GB por proceso, y ninja e Inductor inician uno por núcleo. El sistema, o el límite del contenedor, mata entonces al compilador; la última línea del registro es solo la de la herramienta de construcción.
+compiler-killed-oom-cause = El sistema mató el proceso del compilador porque se agotó la memoria.
+compiler-killed-oom-why = Compilar código de torch ocupa de 1 a 4 GB por proceso, y ninja e Inductor inician uno por núcleo. El sistema, o el límite del contenedor, mata entonces ese proceso; la última línea del registro es solo la de la herramienta de compilación.
 compiler-killed-oom-fix = Compile con menos procesos (MAX_JOBS=1), o dé más memoria.
 
 no-space-left-cause = No queda espacio donde se escriben el código compilado o los archivos temporales ({ $subject }).
@@ -117,7 +117,7 @@ python-version-unsupported-why = Cada versión de torch admite los Python conoci
 python-version-unsupported-fix = Actualice torch; { $torch } o posterior admite Python { $python }. Cambie de Python solo si torch no se puede actualizar.
 
 triton-missing-cause = Triton no está instalado en el entorno que ejecuta torch ({ $subject }).
-triton-missing-why = Inductor compila los kernels de GPU con Triton. El Triton oficial solo tiene paquetes para Linux; en Windows es el paquete triton-windows. También puede que un pip a secas lo instalara para otro Python.
+triton-missing-why = Inductor compila los kernels de GPU con Triton. El Triton oficial solo tiene paquetes para Linux; en Windows es el paquete triton-windows. También puede que un simple pip lo instalara para otro Python.
 triton-missing-fix = Instálelo con el mismo intérprete: python -m pip.
 
 triton-torch-version-mismatch-cause = El Triton instalado no encaja con este torch ({ $subject }).
@@ -128,25 +128,25 @@ ptxas-too-old-cause = El ensamblador de CUDA (ptxas) es más antiguo que la GPU 
 ptxas-too-old-why = Triton incluye un ptxas, que solo conoce las GPU de su época. Rechaza una GPU más nueva o una versión más nueva del código intermedio.
 ptxas-too-old-fix = Actualice torch y Triton, o apunte TRITON_PTXAS_PATH al ptxas de un CUDA más nuevo.
 
-undefined-symbol-abi-cause = Una extensión compilada se construyó para otro torch: { $subject } no existe en el instalado.
+undefined-symbol-abi-cause = Una extensión se compiló para otro torch: { $subject } no existe en el instalado.
 undefined-symbol-abi-why = La interfaz de C++ de torch cambia de una versión a otra. Una extensión compilada antes ({ $detail }), o un paquete para otro torch, pide símbolos que ya no están.
-undefined-symbol-abi-fix = Borre o reconstruya la extensión, o instale la versión hecha para este torch.
+undefined-symbol-abi-fix = Borre o recompile la extensión, o instale la versión hecha para este torch.
 
 libc-headers-missing-cause = Faltan cabeceras o archivos de arranque de la biblioteca de C o C++ ({ $subject }).
 libc-headers-missing-why = El compilador está, pero no los archivos de desarrollo de la biblioteca del sistema (libc6-dev, libstdc++-dev), o un compilador de conda busca solo en su propio sysroot, donde falta el archivo.
 libc-headers-missing-fix = Instale los archivos de desarrollo de las bibliotecas de C y C++; con el compilador de conda, el que falta desde conda-forge (crypt.h: libxcrypt).
 
-ninja-missing-cause = La herramienta de construcción ninja no está instalada o no está en PATH.
-ninja-missing-why = torch.utils.cpp_extension construye con ninja. Si el entorno no está activado, tampoco se encuentra el programa de un paquete instalado.
+ninja-missing-cause = La herramienta de compilación ninja no está instalada o no está en PATH.
+ninja-missing-why = torch.utils.cpp_extension compila con ninja. Si el entorno no está activado, tampoco se encuentra el programa de un paquete instalado.
 ninja-missing-fix = Instale ninja en el entorno y tenga su carpeta bin en PATH.
 
-cuda-home-not-set-cause = No se encontró ningún CUDA toolkit (nvcc, { $subject }).
+cuda-home-not-set-cause = No se encontró ningún CUDA Toolkit (nvcc, { $subject }).
 cuda-home-not-set-why = Las extensiones de CUDA se compilan con nvcc. Los paquetes de torch traen las bibliotecas de CUDA, no el compilador; un controlador no es un toolkit.
 cuda-home-not-set-fix = Instale el toolkit de la versión que indica torch.version.cuda y defina CUDA_HOME.
 
-cuda-version-mismatch-cause = El CUDA toolkit ({ $subject }) no es el mismo con el que se construyó torch ({ $detail }).
-cuda-version-mismatch-why = Las extensiones deben compilarse con la misma versión mayor de CUDA que torch. El primer nvcc de PATH, o CUDA_HOME, es otro.
-cuda-version-mismatch-fix = Apunte CUDA_HOME y PATH a un toolkit que encaje, o instale un torch construido para el suyo. Quitar la comprobación es peligroso.
+cuda-version-mismatch-cause = El CUDA Toolkit ({ $subject }) no es el mismo con el que se compiló torch ({ $detail }).
+cuda-version-mismatch-why = Las extensiones deben compilarse con la misma versión principal de CUDA que torch. El primer nvcc de PATH, o CUDA_HOME, es otro.
+cuda-version-mismatch-fix = Apunte CUDA_HOME y PATH a un toolkit que encaje, o instale un torch compilado para el suyo. Quitar la comprobación es peligroso.
 
 nvcc-rejects-gcc-cause = nvcc no acepta este compilador anfitrión (acepta hasta la versión { $subject }).
 nvcc-rejects-gcc-why = Cada versión de CUDA admite compiladores hasta cierta versión; las distribuciones traen otros más nuevos.
@@ -161,14 +161,14 @@ path-with-spaces-why = Una carpeta de caché, de entorno o de usuario tiene un e
 path-with-spaces-fix = Use una carpeta sin espacios para la caché y para el entorno; las versiones nuevas entrecomillan más rutas.
 
 path-too-long-windows-cause = Una ruta de la caché supera lo que Windows permite (260 caracteres; aquí { $subject }).
-path-too-long-windows-why = Los kernels llevan el nombre de las operaciones que fusionan, bajo carpetas nombradas por resúmenes, bajo su carpeta temporal. El archivo parece «no encontrado» porque su nombre es demasiado largo.
+path-too-long-windows-why = Los kernels llevan el nombre de las operaciones que fusionan, en carpetas con nombres de hash, dentro de su carpeta temporal. El archivo parece «no encontrado» porque su nombre es demasiado largo.
 path-too-long-windows-fix = Use una carpeta de caché muy corta, o permita rutas largas.
 
 unicode-decode-compiler-output-cause = La salida del compilador no se pudo decodificar como { $subject }.
 unicode-decode-compiler-output-why = Un compilador localizado escribe en la página de códigos del sistema, y torch la leyó como UTF-8. La compilación en sí puede estar bien.
 unicode-decode-compiler-output-fix = Haga que el compilador escriba en inglés, o actualice torch, que sustituye esos bytes.
 
-compile-subprocess-died-cause = Murió un proceso que compila kernels.
+compile-subprocess-died-cause = Un proceso que compila kernels terminó de forma inesperada.
 compile-subprocess-died-why = Inductor compila en procesos auxiliares. Uno acabó por un fallo, falta de memoria o una señal, o transmitió un error; el mensaje del padre oculta el motivo.
 compile-subprocess-died-fix = Defina TORCHINDUCTOR_COMPILE_THREADS=1 para ver el error real, y revise los límites de memoria.
 
@@ -176,9 +176,9 @@ cuda-h-missing-cause = Faltan los archivos de cabecera de CUDA ({ $subject }).
 cuda-h-missing-why = El código que habla con CUDA incluye sus cabeceras. Los Triton antiguos, los paquetes de Triton de las distribuciones y las extensiones las toman de CUDA_HOME, donde no hay toolkit o solo su parte de ejecución.
 cuda-h-missing-fix = Instale los archivos de desarrollo del toolkit y defina CUDA_HOME; los Triton nuevos traen cuda.h.
 
-stale-build-lock-hang-cause = La construcción de una extensión espera un bloqueo que dejó otra construcción interrumpida ({ $subject }).
-stale-build-lock-hang-why = torch.utils.cpp_extension marca una construcción en curso con un archivo llamado lock. Una construcción que fue matada nunca lo quita, y todas las siguientes esperan para siempre y sin mensaje.
-stale-build-lock-hang-fix = Asegúrese de que no haya ninguna construcción en marcha, borre el bloqueo y empiece de nuevo.
+stale-build-lock-hang-cause = La compilación de una extensión espera un bloqueo que dejó otra interrumpida ({ $subject }).
+stale-build-lock-hang-why = torch.utils.cpp_extension marca una compilación en curso con un archivo llamado lock. Si se la interrumpe a la fuerza, el archivo se queda, y todas las siguientes esperan para siempre y sin mensaje.
+stale-build-lock-hang-fix = Asegúrese de que no haya ninguna compilación en marcha, borre el bloqueo y empiece de nuevo.
 
 setuptools-missing-cause = Falta el paquete { $subject }: setuptools no está instalado.
 setuptools-missing-why = Triton y torch.utils.cpp_extension importan setuptools. Los entornos creados por uv, o con Python 3.12 y posteriores, no lo contienen, y distutils salió entonces de la biblioteca estándar.
@@ -189,19 +189,19 @@ ldconfig-missing-why = Triton ejecuta /sbin/ldconfig para hallar la biblioteca d
 ldconfig-missing-fix = Proporciónelo, o indique a Triton la carpeta de libcuda con TRITON_LIBCUDA_PATH.
 
 half-installed-toolchain-cause = El compilador está instalado a medias: no puede iniciar { $subject }.
-half-installed-toolchain-why = gcc es un programa director; el compilador de C++ (cc1plus), el ensamblador (as) y el enlazador (ld) son programas de otros paquetes. CXX=gcc sin g++, o imágenes sin binutils, carecen de alguno.
+half-installed-toolchain-why = gcc solo llama a otros programas: el compilador de C++ (cc1plus), el ensamblador (as) y el enlazador (ld) vienen en otros paquetes. CXX=gcc sin g++, o imágenes sin binutils, carecen de alguno.
 half-installed-toolchain-fix = Instale la cadena completa: g++ y binutils.
 
 openssl-program-missing-cause = Inductor ejecuta el programa openssl, que no está instalado.
-openssl-program-missing-why = Lo usa para el resumen de la cabecera precompilada. La biblioteca sola, que Python tiene, no basta; las imágenes mínimas carecen del programa.
+openssl-program-missing-why = Lo usa para calcular el hash de la cabecera precompilada. La biblioteca sola, que Python tiene, no basta; las imágenes mínimas carecen del programa.
 openssl-program-missing-fix = Instale el paquete openssl.
 
 network-filesystem-cache-cause = La caché de compilación está en un sistema de archivos de red que varios procesos modifican a la vez ({ $subject }).
-network-filesystem-cache-why = Renombrar y cargar bibliotecas en NFS falla con descriptores caducados o archivos ocupados cuando varios rangos o trabajos comparten una caché.
-network-filesystem-cache-fix = Mantenga las cachés en un disco local, una por nodo o por rango.
+network-filesystem-cache-why = Renombrar y cargar bibliotecas en NFS falla con descriptores caducados o archivos ocupados cuando varios procesos (ranks) o trabajos comparten una caché.
+network-filesystem-cache-fix = Mantenga las cachés en un disco local, una por nodo o por rank.
 
 gxx-spawn-bad-address-cause = El sistema no pudo iniciar el compilador { $subject }: «Bad address».
-gxx-spawn-bad-address-why = El inicio de un proceso falló dentro de la llamada al sistema. La causan memoria dañada en el proceso, un kernel o entorno aislado poco comunes, o un bloque de entorno roto; el compilador nunca llegó a ejecutarse.
+gxx-spawn-bad-address-why = El inicio de un proceso falló dentro de la llamada al sistema. La causan memoria dañada en el proceso, un kernel del sistema o un entorno aislado (sandbox) poco comunes, o un bloque de entorno roto; el compilador nunca llegó a ejecutarse.
 gxx-spawn-bad-address-fix = Ejecute el compilador a mano en el mismo entorno, busque aislamientos y límites, y reinstálelo si ahí también falla.
 
 nvcc-not-executable-wsl-cause = Se encontró el programa { $subject }, pero no se puede ejecutar.
@@ -212,9 +212,9 @@ nvcc-too-old-for-gpu-cause = nvcc es anterior a la GPU para la que debe compilar
 nvcc-too-old-for-gpu-why = Cada versión de CUDA Toolkit conoce las GPU de su época. La extensión pide la arquitectura de la GPU de esta máquina, o la de TORCH_CUDA_ARCH_LIST, y el primer nvcc encontrado no la conoce. La versión de CUDA de torch es otra y puede ser lo bastante reciente.
 nvcc-too-old-for-gpu-fix = Instale el CUDA Toolkit de la versión que indica torch.version.cuda y haga que CUDA_HOME y PATH apunten a él.
 
-torch-missing-in-build-cause = El paquete se construye en un entorno aislado que no contiene torch.
-torch-missing-in-build-why = pip y uv construyen un paquete en un entorno nuevo que solo contiene lo que el paquete declara. Su setup.py importa torch sin declararlo; que torch esté instalado en su entorno no cambia nada.
-torch-missing-in-build-fix = Desactive el aislamiento de la construcción, con torch y las herramientas de construcción ya instalados.
+torch-missing-in-build-cause = El paquete se compila en un entorno aislado que no contiene torch.
+torch-missing-in-build-why = pip y uv compilan un paquete en un entorno nuevo que solo contiene lo que el paquete declara. Su setup.py importa torch sin declararlo; que torch esté instalado en su entorno no cambia nada.
+torch-missing-in-build-fix = Desactive el aislamiento de la compilación (build isolation), con torch y las herramientas de compilación ya instalados.
 
 python-library-missing-cause = El enlazador no encontró la biblioteca de Python ({ $subject }).
 python-library-missing-why = En Windows, una extensión se enlaza con python3xx.lib, que falta en el Python incrustable («embeddable») y en algunos entornos virtuales. En Linux, un comando que pide -lpython3.x necesita el paquete de desarrollo, que aporta el enlace simbólico de la biblioteca.

@@ -4,7 +4,7 @@ ui-problems = Otros problemas de esta máquina
 machine-interpreter-gone = El intérprete { $path } no funciona: { $reason }.
 machine-environment-gone = El entorno virtual { $environment } ha perdido su intérprete: { $reason }. Vuelva a crearlo con un Python que exista e instale de nuevo sus paquetes: { $command }
 inv-shared-memory = Memoria compartida
-fix-shared-memory = dar más espacio a la memoria compartida de la máquina o del contenedor
+fix-shared-memory = amplíe la memoria compartida de la máquina o del contenedor (docker run --shm-size 1g)
 ui-plan-by-hand = No se repara automáticamente aquí: { $kinds }. El informe dice qué hacer a mano.
 ui-step-skipped = no ejecutado, porque falló un paso anterior: { $command }
 ui-step-undone = deshecho: se eliminó { $path }
@@ -12,4 +12,4 @@ ui-load-file = Las variables están en este archivo. Cárguelo en el shell que i
 ui-repair-incomplete = No se pudo reparar todo. Sin red, descargue los paquetes en otra máquina; sin ninguna cadena de herramientas, el mismo modelo funciona con torch.compile(model, backend="ferroductor").
 fix-broken-compiler = el programa { $subject } existe pero no funciona: quítelo de PATH o indique otro compilador
 machine-foreign-headers = La variable { $variable } lleva a las cabeceras de Python { $version } en { $folder }. Las compilaciones de extensiones las usan en lugar de las del Python examinado, { $python }: quite la carpeta de { $variable }.
-machine-memory-limit = El grupo de control limita la memoria a { $size } MiB. Un compilador junto a un proceso con torch necesita unos 1024 MiB y será terminado: dele más (docker run --memory 4g …) o compile de uno en uno (MAX_JOBS=1 TORCHINDUCTOR_COMPILE_THREADS=1).
+machine-memory-limit = El cgroup limita la memoria a { $size } MiB. Un compilador junto a un proceso con torch necesita unos 1024 MiB y será terminado: dele más (docker run --memory 4g) o compile de uno en uno (MAX_JOBS=1 TORCHINDUCTOR_COMPILE_THREADS=1).

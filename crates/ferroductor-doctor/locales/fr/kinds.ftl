@@ -13,7 +13,7 @@ python-h-cpp-extension-why = Un module d’extension est compilé avec l’API C
 python-h-cpp-extension-fix = Installez les fichiers d’en-tête de Python { $python } (exactement cette version), puis relancez la compilation.
 
 no-cxx-compiler-cause = Il n’y a pas de compilateur C++ utilisable ({ $subject }).
-no-cxx-compiler-why = torch.compile sur le processeur, et toute construction d’extension, lancent un compilateur C++ ; les images allégées et les systèmes minimaux n’en ont pas, et une variable CXX qui nomme un compilateur ou un lanceur absent revient au même. L’entraînement sur GPU en a besoin aussi, car une partie du graphe est du code pour le processeur.
+no-cxx-compiler-why = torch.compile sur le processeur, et toute construction d’extension, lancent un compilateur C++ ; les images allégées et les systèmes minimaux n’en ont pas, et une variable CXX qui désigne un compilateur ou un lanceur absent revient au même. L’entraînement sur GPU en a besoin aussi, car une partie du graphe est du code pour le processeur.
 no-cxx-compiler-fix = Installez un compilateur C++ là où le programme s’exécute (dans l’étape d’exécution de l’image, pas seulement dans celle de construction), ou corrigez CXX.
 
 no-c-compiler-triton-cause = Triton n’a trouvé aucun compilateur C ({ $subject }) pour son module auxiliaire.
@@ -70,7 +70,7 @@ glibc-too-old-fix = Utilisez une distribution ou une image de conteneur plus ré
 
 cxx-standard-too-old-cause = Le compilateur est trop ancien pour le C++ que torch demande ({ $subject }).
 cxx-standard-too-old-why = Les en-têtes de torch et le code d’Inductor demandent C++17, les versions récentes C++20, et GCC 9 ou plus. Le compilateur est plus ancien, ou l’extension impose un vieux standard.
-cxx-standard-too-old-fix = Installez un compilateur plus récent et nommez-le dans CXX et CC, ou relevez le standard que l’extension demande.
+cxx-standard-too-old-fix = Installez un compilateur plus récent et indiquez-le dans CXX et CC, ou relevez le standard que l’extension demande.
 
 arch-flags-or-compiler-crash-cause = Le compilateur ne gère pas les instructions du processeur, ou a planté dessus ({ $subject }).
 arch-flags-or-compiler-crash-why = -march=native demande tout ce que ce processeur sait faire. Un compilateur ou un assembleur plus ancien que le processeur n’en connaît pas les noms, et certaines versions plantent sur du code vectorisé.
@@ -80,12 +80,12 @@ compiler-killed-oom-cause = Le compilateur a été tué parce que la mémoire ma
 compiler-killed-oom-why = Compiler du code torch prend de 1 à 4 Go par processus, et ninja comme Inductor en lancent un par cœur. Le système, ou la limite du conteneur, tue alors le compilateur ; la dernière ligne du journal est seulement celle de l’outil de construction.
 compiler-killed-oom-fix = Compilez avec moins de processus (MAX_JOBS=1), ou donnez plus de mémoire.
 
-no-space-left-cause = Il n’y a plus de place là où sont écrits le code compilé ou les fichiers temporaires ({ $subject }).
+no-space-left-cause = Il n’y a plus d’espace libre là où sont écrits le code compilé ou les fichiers temporaires ({ $subject }).
 no-space-left-why = Les compilateurs écrivent dans TMPDIR et dans les dossiers de cache. Un disque plein, un petit tmpfs, un quota ou des inodes épuisés les arrêtent, souvent sans nommer le chemin.
-no-space-left-fix = Libérez de la place, ou déplacez TMPDIR et les caches vers un autre disque.
+no-space-left-fix = Libérez de l’espace, ou déplacez TMPDIR et les caches vers un autre disque.
 
 noexec-tmp-cause = Le code compilé ne peut pas être chargé depuis son dossier : le système de fichiers est monté noexec ({ $subject }).
-noexec-tmp-why = Le noyau a été compilé, mais le charger demande de projeter le fichier comme exécutable, ce qu’un montage noexec interdit. Le tmpfs de Docker et les systèmes durcis montent /tmp ainsi. Les droits du fichier n’y changent rien.
+noexec-tmp-why = Le noyau d’Inductor a été compilé, mais le charger demande de projeter le fichier comme exécutable, ce qu’un montage noexec interdit. Le tmpfs de Docker et les systèmes durcis montent /tmp ainsi. Les droits du fichier n’y changent rien.
 noexec-tmp-fix = Placez les caches sur un système de fichiers qui autorise l’exécution.
 
 cache-permission-denied-cause = Le dossier de cache appartient à un autre utilisateur ou n’est pas accessible en écriture : { $subject }.
@@ -113,15 +113,15 @@ precompiled-header-why = Inductor précompile les en-têtes de torch. Quand la d
 precompiled-header-fix = Supprimez les en-têtes précompilés ; ils seront refaits.
 
 python-version-unsupported-cause = Ce torch ne prend pas en charge Python { $subject } dans torch.compile.
-python-version-unsupported-why = Chaque version de torch prend en charge les Python connus à sa sortie ; Dynamo lit le bytecode, qui change avec chaque Python. Pour Python { $python }, le premier torch dont torch.compile fonctionne est { $torch } (vérifié { $checked }).
+python-version-unsupported-why = Chaque version de torch prend en charge les Python connus à sa sortie ; Dynamo lit le bytecode, qui change avec chaque Python. Pour Python { $python }, le premier torch dont torch.compile fonctionne est { $torch } (vérifié en { $checked }).
 python-version-unsupported-fix = Mettez torch à jour ; { $torch } ou plus récent prend en charge Python { $python }. Ne changez de Python que si torch ne peut pas être mis à jour.
 
 triton-missing-cause = Triton n’est pas installé dans l’environnement qui exécute torch ({ $subject }).
-triton-missing-why = Inductor compile les noyaux GPU avec Triton. Le Triton officiel n’a de paquets que pour Linux ; sous Windows, c’est le paquet triton-windows. Un pip appelé seul a pu aussi l’installer pour un autre Python.
+triton-missing-why = Inductor compile les noyaux GPU avec Triton. Le Triton officiel n’a de paquets que pour Linux ; sous Windows, c’est le paquet triton-windows. Un simple pip a aussi pu l’installer pour un autre Python.
 triton-missing-fix = Installez-le avec le même interpréteur : python -m pip.
 
 triton-torch-version-mismatch-cause = Le Triton installé ne convient pas à ce torch ({ $subject }).
-triton-torch-version-mismatch-why = Inductor utilise l’intérieur de Triton, donc chaque torch demande une version de Triton ; une autre, souvent une version de développement ou mise à jour par un autre paquet, n’a pas ce que torch importe.
+triton-torch-version-mismatch-why = Inductor utilise les API internes de Triton, donc chaque torch demande une version de Triton ; une autre, souvent une version de développement ou mise à jour par un autre paquet, n’a pas ce que torch importe.
 triton-torch-version-mismatch-fix = Installez la version de Triton que nomment les métadonnées de torch.
 
 ptxas-too-old-cause = L’assembleur CUDA (ptxas) est plus ancien que le GPU ou que le code ({ $subject }).
@@ -140,35 +140,35 @@ ninja-missing-cause = L’outil de construction ninja n’est pas installé ou n
 ninja-missing-why = torch.utils.cpp_extension construit avec ninja. Si l’environnement n’est pas activé, le programme d’un paquet installé n’est pas trouvé non plus.
 ninja-missing-fix = Installez ninja dans l’environnement, dont le dossier bin doit être dans PATH.
 
-cuda-home-not-set-cause = Aucun CUDA toolkit n’a été trouvé (nvcc, { $subject }).
+cuda-home-not-set-cause = Aucun CUDA Toolkit n’a été trouvé (nvcc, { $subject }).
 cuda-home-not-set-why = Les extensions CUDA sont compilées avec nvcc. Les paquets de torch apportent les bibliothèques CUDA, pas le compilateur ; un pilote n’est pas un toolkit.
 cuda-home-not-set-fix = Installez le toolkit de la version que donne torch.version.cuda, et définissez CUDA_HOME.
 
-cuda-version-mismatch-cause = Le CUDA toolkit ({ $subject }) n’est pas celui avec lequel torch a été construit ({ $detail }).
+cuda-version-mismatch-cause = Le CUDA Toolkit ({ $subject }) n’est pas celui avec lequel torch a été construit ({ $detail }).
 cuda-version-mismatch-why = Les extensions doivent être compilées avec la même version majeure de CUDA que torch. Le premier nvcc de PATH, ou CUDA_HOME, en est une autre.
 cuda-version-mismatch-fix = Faites pointer CUDA_HOME et PATH vers un toolkit qui convient, ou installez un torch construit pour le vôtre. Retirer la vérification est dangereux.
 
 nvcc-rejects-gcc-cause = nvcc n’accepte pas ce compilateur hôte (il accepte jusqu’à la version { $subject }).
 nvcc-rejects-gcc-why = Chaque version de CUDA prend en charge les compilateurs jusqu’à une certaine version ; les distributions en apportent de plus récents.
-nvcc-rejects-gcc-fix = Installez un gcc plus ancien à côté et nommez-le, ou utilisez un CUDA plus récent.
+nvcc-rejects-gcc-fix = Installez un gcc plus ancien à côté et indiquez-le, ou utilisez un CUDA plus récent.
 
 conda-compiler-clash-cause = Le compilateur ou l’éditeur de liens de conda est en conflit avec des bibliothèques extérieures ({ $subject }).
 conda-compiler-clash-why = Les compilateurs de conda ont leur propre bibliothèque C, plus ancienne, et ne cherchent que dans l’environnement. Les paquets de torch, la bibliothèque du pilote et celles du système viennent d’ailleurs et en veulent une plus récente.
 conda-compiler-clash-fix = Compilez avec le compilateur du système, ou prenez torch, compilateur et sysroot tous de conda-forge.
 
-path-with-spaces-cause = Un chemin contenant une espace a été coupé dans la commande du compilateur ({ $subject }).
-path-with-spaces-why = Un dossier de cache, d’environnement ou d’utilisateur a une espace dans son nom, et la commande a été composée sans guillemets. Le compilateur prend les deux moitiés pour deux fichiers.
+path-with-spaces-cause = Un chemin contenant un espace a été coupé dans la commande du compilateur ({ $subject }).
+path-with-spaces-why = Un dossier de cache, d’environnement ou d’utilisateur contient un espace dans son nom, et la commande a été composée sans guillemets. Le compilateur prend les deux moitiés pour deux fichiers.
 path-with-spaces-fix = Utilisez un dossier sans espace pour le cache et pour l’environnement ; les versions récentes mettent plus de chemins entre guillemets.
 
 path-too-long-windows-cause = Un chemin du cache dépasse ce que Windows permet (260 caractères ; ici { $subject }).
-path-too-long-windows-why = Les noyaux portent le nom des opérations qu’ils fusionnent, sous des dossiers nommés par des empreintes, sous votre dossier temporaire. Le fichier semble « introuvable » parce que son nom est trop long.
+path-too-long-windows-why = Les noyaux portent le nom des opérations qu’ils fusionnent, dans des dossiers nommés d’après une empreinte (hash), eux-mêmes dans votre dossier temporaire. Le fichier semble « introuvable » parce que son nom est trop long.
 path-too-long-windows-fix = Utilisez un dossier de cache très court, ou autorisez les chemins longs.
 
 unicode-decode-compiler-output-cause = La sortie du compilateur n’a pas pu être décodée en { $subject }.
 unicode-decode-compiler-output-why = Un compilateur localisé écrit dans la page de codes du système, et torch l’a lu comme de l’UTF-8. La compilation elle-même peut être bonne.
-unicode-decode-compiler-output-fix = Faites parler le compilateur en anglais, ou mettez torch à jour : il remplace ces octets.
+unicode-decode-compiler-output-fix = Faites afficher en anglais les messages du compilateur, ou mettez torch à jour : il remplace ces octets.
 
-compile-subprocess-died-cause = Un processus qui compile des noyaux est mort.
+compile-subprocess-died-cause = Un processus qui compile des noyaux s’est arrêté brutalement.
 compile-subprocess-died-why = Inductor compile dans des processus auxiliaires. L’un d’eux s’est terminé par un plantage, un manque de mémoire ou un signal, ou a transmis une erreur ; le message du parent cache la raison.
 compile-subprocess-died-fix = Définissez TORCHINDUCTOR_COMPILE_THREADS=1 pour voir la vraie erreur, et vérifiez les limites de mémoire.
 
@@ -189,7 +189,7 @@ ldconfig-missing-why = Triton lance /sbin/ldconfig pour trouver la bibliothèque
 ldconfig-missing-fix = Fournissez-le, ou donnez à Triton le dossier de libcuda par TRITON_LIBCUDA_PATH.
 
 half-installed-toolchain-cause = Le compilateur n’est installé qu’à moitié : il ne peut pas lancer { $subject }.
-half-installed-toolchain-why = gcc est un pilote ; le compilateur C++ (cc1plus), l’assembleur (as) et l’éditeur de liens (ld) sont des programmes d’autres paquets. CXX=gcc sans g++, ou une image sans binutils, en laissent manquer un.
+half-installed-toolchain-why = gcc ne fait qu’appeler d’autres programmes : le compilateur C++ (cc1plus), l’assembleur (as) et l’éditeur de liens (ld) viennent d’autres paquets. CXX=gcc sans g++, ou une image sans binutils, en laissent manquer un.
 half-installed-toolchain-fix = Installez la chaîne complète : g++ et binutils.
 
 openssl-program-missing-cause = Inductor lance le programme openssl, qui n’est pas installé.
@@ -201,7 +201,7 @@ network-filesystem-cache-why = Renommer et charger des bibliothèques sur NFS é
 network-filesystem-cache-fix = Gardez les caches sur un disque local, un par nœud ou par rang.
 
 gxx-spawn-bad-address-cause = Le système n’a pas pu lancer le compilateur { $subject } : « Bad address ».
-gxx-spawn-bad-address-why = Le lancement d’un processus a échoué dans l’appel système. Une mémoire abîmée dans le processus, un noyau ou un bac à sable inhabituels, ou un bloc d’environnement corrompu en sont la cause ; le compilateur n’a jamais démarré.
+gxx-spawn-bad-address-why = Le lancement d’un processus a échoué dans l’appel système. Une mémoire abîmée dans le processus, un noyau système ou un bac à sable inhabituels, ou un bloc d’environnement corrompu en sont la cause ; le compilateur n’a jamais démarré.
 gxx-spawn-bad-address-fix = Lancez le compilateur à la main dans le même environnement, cherchez bacs à sable et limites, et réinstallez-le s’il échoue là aussi.
 
 nvcc-not-executable-wsl-cause = Le programme { $subject } a été trouvé mais ne peut pas être exécuté.

@@ -33,12 +33,12 @@ libomp-loaded-twice-macos-why = torch 自带一份 OpenMP 运行时；另一个�
 libomp-loaded-twice-macos-fix = 只保留一份：升级 torch，或让 torch 与其他包来自同一来源（全部 pip 或全部 conda）。
 
 libgomp-missing-cause = 缺少 GCC 的 OpenMP 运行时（{ $subject }），或者用到的不是 torch 的那一份。
-libgomp-missing-why = 用 -fopenmp 编译的代码会链接 libgomp。编译器的文件不完整，或者没有运行时包，或者环境里的旧副本遮住了正确的那份。
+libgomp-missing-why = 用 -fopenmp 编译的代码会链接 libgomp。编译器的文件不完整，或者没有运行时包，或者环境里的旧副本屏蔽了正确的那份。
 libgomp-missing-fix = 重新安装包含 libgomp 的 gcc 包以及运行时库。
 
-msvc-cl-not-found-cause = 没有安装微软 C++ 编译器（{ $subject }），或者它不在 PATH 中。
+msvc-cl-not-found-cause = 没有安装 Microsoft C++ 编译器（{ $subject }），或者它不在 PATH 中。
 msvc-cl-not-found-why = 在 Windows 上，Inductor 和扩展构建都运行 cl.exe。Visual Studio 不会把它放进 PATH；只有开发者控制台或 vcvars64.bat 才会。没有 C++ 工作负载时它根本不存在。
-msvc-cl-not-found-fix = 安装带 C++ 工作负载的 Build Tools，并从“x64 Native Tools”控制台启动 Python。
+msvc-cl-not-found-fix = 安装带 C++ 工作负载的 Build Tools，并从“x64 Native Tools”（x64 本机工具）命令提示符启动 Python。
 
 msvc-environment-not-loaded-cause = cl.exe 能运行，但没有加载它的环境：找不到 { $subject }。
 msvc-environment-not-loaded-why = cl.exe 通过 INCLUDE 和 LIB 找到标准头文件、omp.h 和 Windows 库，这两个变量由 vcvars64.bat 设置。只把 cl.exe 所在目录加入 PATH 是不够的；没有 C++ 工作负载或 Windows SDK 的安装也缺少这些文件。
@@ -61,7 +61,7 @@ cannot-find-lcudart-why = 链接参数指向 CUDA_HOME/lib64；conda 把库放�
 cannot-find-lcudart-fix = 安装 CUDA 运行时的开发文件，或加入 libcudart.so 所在的目录。
 
 glibcxx-not-found-cause = 加载的 C++ 运行时太旧：缺少 { $subject }。
-glibcxx-not-found-why = 有东西是用比进程所加载的 libstdc++.so.6（{ $detail }）更新的 GCC 编译的。通常是 conda 的旧副本遮住了系统的新副本，或者反过来。
+glibcxx-not-found-why = 有东西是用比进程所加载的 libstdc++.so.6（{ $detail }）更新的 GCC 编译的。通常是 conda 的旧副本屏蔽了系统的新副本，或者反过来。
 glibcxx-not-found-fix = 更新较旧的那份（conda：libstdcxx-ng），或用与之相配的编译器重新编译。不要用一份覆盖另一份。
 
 glibc-too-old-cause = 系统的 C 库太旧：需要 { $subject }。
@@ -73,7 +73,7 @@ cxx-standard-too-old-why = torch 的头文件和 Inductor 的代码需要 C++17�
 cxx-standard-too-old-fix = 安装更新的编译器并写入 CXX 和 CC，或提高扩展要求的标准。
 
 arch-flags-or-compiler-crash-cause = 编译器不支持 CPU 的指令，或在处理时崩溃（{ $subject }）。
-arch-flags-or-compiler-crash-why = -march=native 要求用上这颗 CPU 的全部指令。比 CPU 更旧的编译器或汇编器不认识这些名字，某些版本还会在向量化代码上崩溃。
+arch-flags-or-compiler-crash-why = -march=native 要求用上该 CPU 的全部指令。比 CPU 更旧的编译器或汇编器不认识这些名字，某些版本还会在向量化代码上崩溃。
 arch-flags-or-compiler-crash-fix = 使用更新的编译器及其汇编器，或生成更短的向量。
 
 compiler-killed-oom-cause = 内存耗尽，编译器被系统杀死。
@@ -104,8 +104,8 @@ uid-without-passwd-entry-cause = 用户 id（{ $subject }）在 /etc/passwd 中�
 uid-without-passwd-entry-why = Inductor 用用户名命名缓存。以任意 id 运行的容器（docker --user、OpenShift、Kubernetes）没有对应的用户名。torch 2.13 起会改用数字；更早的版本里，只设置 TORCHINDUCTOR_CACHE_DIR 并不总是够用。
 uid-without-passwd-entry-fix = 设置 USER、LOGNAME、HOME 和缓存变量，或在镜像里创建该用户。
 
-illegal-instruction-cause = 编译好的代码使用了这颗 CPU 没有的指令。
-illegal-instruction-why = 代码是为编译它的那台机器的 CPU 编译的。来自更新机器的缓存或 AOTInductor 库，或隐藏了部分特性的虚拟机，都会以非法指令告终。
+illegal-instruction-cause = 编译好的代码使用了该 CPU 没有的指令。
+illegal-instruction-why = 代码是为编译它的那台机器的 CPU 编译的。来自更新机器的缓存或 AOTInductor 库，或隐藏了部分特性的虚拟机，都会触发非法指令错误。
 illegal-instruction-fix = 删除缓存的代码并在本机编译，或按在用的最旧 CPU 编译。
 
 precompiled-header-cause = 预编译头文件已不匹配，被拒绝使用。
@@ -168,7 +168,7 @@ unicode-decode-compiler-output-cause = 编译器的输出无法按 { $subject } 
 unicode-decode-compiler-output-why = 本地化的编译器用系统代码页输出，而 torch 按 UTF-8 读取。编译本身可能没有问题。
 unicode-decode-compiler-output-fix = 让编译器输出英文，或升级 torch，新版本会替换这类字节。
 
-compile-subprocess-died-cause = 编译内核的一个进程死掉了。
+compile-subprocess-died-cause = 编译内核的一个进程意外终止。
 compile-subprocess-died-why = Inductor 在工作进程里编译。其中一个因崩溃、内存不足或信号而结束，或者传回了错误；父进程的消息掩盖了原因。
 compile-subprocess-died-fix = 设置 TORCHINDUCTOR_COMPILE_THREADS=1 以看到真正的错误，并检查内存限制。
 
@@ -226,4 +226,4 @@ xpu-toolchain-missing-fix = 安装 Level Zero 的开发文件和 oneAPI 编译�
 
 rocm-toolchain-missing-cause = 没有找到 ROCm 工具包的某个部分（{ $subject }）。
 rocm-toolchain-missing-why = 对于 AMD GPU，Triton 和扩展要用到 HIP 的头文件、库以及 ROCm 的链接器。torch 的 ROCm wheel 只带运行所需的库，不含编译所需的全部内容；如未另行指定，则在 /opt/rocm 中查找。
-rocm-toolchain-missing-fix = 安装 torch.version.hip 所示版本的 ROCm 开发包，或指明其所在文件夹。
+rocm-toolchain-missing-fix = 安装 torch.version.hip 所示版本的 ROCm 开发包，或指明其所在目录。

@@ -7,12 +7,26 @@ use super::Planner;
 use crate::diagnosis::Grade::{Alternative, Fallback, Recommended};
 use crate::kind::Kind;
 use crate::packages::Need;
-use crate::platform::{Family, Origin};
+use crate::platform::Family;
+
+/// Installs the Microsoft compiler with the Windows SDK, and waits for its end.
+pub const BUILD_TOOLS: &str = "winget install --exact --id Microsoft.VisualStudio.2022.BuildTools --override \"--quiet --wait --norestart --add Microsoft.VisualStudio.Workload.VCTools --includeRecommended\"";
+
+/// The same as words.
+pub fn build_tools() -> Vec<String> {
+    let mut quoted = BUILD_TOOLS.split('"');
+    let plain = quoted.next().unwrap_or_default().split_whitespace();
+    let mut words: Vec<String> = plain.map(str::to_owned).collect();
+    words.extend(quoted.next().map(str::to_owned));
+    words
+}
 
 pub fn recipe(kind: Kind, plan: &mut Planner<'_>) {
     use Kind::*;
     match kind {
-        PythonHTriton | PythonHInductorCpp | PythonHCppExtension => python_headers(kind, plan),
+        PythonHTriton | PythonHInductorCpp | PythonHCppExtension => {
+            super::python::headers(kind, plan)
+        }
         NoCxxCompiler | NoCCompilerTriton => compiler(kind, plan),
         OmpHLinux | LibgompMissing | OmpMacos | LibompLoadedTwiceMacos => openmp(kind, plan),
         MsvcClNotFound | MsvcEnvironmentNotLoaded | UnicodeDecodeCompilerOutput => msvc(kind, plan),
@@ -51,69 +65,9 @@ pub fn recipe(kind: Kind, plan: &mut Planner<'_>) {
     }
 }
 
-fn python_headers(kind: Kind, plan: &mut Planner<'_>) {
-    match plan.system.origin {
-        Some(Origin::Pyenv) => {
-            plan.for_system(
-                "fix-pyenv",
-                "pyenv",
-                Recommended,
-                &[format!("pyenv install --force {}", plan.exact_python())],
-            );
-        }
-        Some(Origin::Uv) => {
-            plan.for_system(
-                "fix-uv",
-                "uv",
-                Recommended,
-                &[format!("uv python install --reinstall {}", plan.python())],
-            );
-        }
-        Some(Origin::PythonOrg) => plan.general("fix-python-org", Recommended, &[]),
-        Some(Origin::Embedded) => plan.general("fix-embedded-python", Recommended, &[]),
-        Some(Origin::UsrLocal) => plan.general("fix-usr-local-python", Alternative, &[]),
-        _ => {}
-    }
-    let own_headers = matches!(
-        plan.system.origin,
-        Some(Origin::Pyenv | Origin::Uv | Origin::PythonOrg | Origin::Embedded)
-    );
-    if !own_headers || !plan.system.stated {
-        if plan.system.family != Some(Family::Windows) {
-            plan.install(Need::PythonHeaders);
-            plan.python_from_elsewhere();
-        } else {
-            plan.general("fix-python-org", Alternative, &[]);
-        }
-    } else {
-        plan.around("without-offline", &[], false);
-    }
-    if plan.system.family != Some(Family::Windows) {
-        plan.general(
-            "fix-cpath",
-            Alternative,
-            &[
-                "find / -name Python.h -path '*python{py}*' 2>/dev/null",
-                "export CPATH=/path/to/include/python{py}",
-            ],
-        );
-    }
-    plan.check(
-        "verify-python-h",
-        &["{python} -c \"import sysconfig, os; p = os.path.join(sysconfig.get_paths()['include'], 'Python.h'); print(p, os.path.exists(p))\""],
-    );
-    match kind {
-        Kind::PythonHTriton => plan.check("verify-triton", &["{python} -c \"from triton.runtime.driver import driver; print(driver.active.get_current_target())\""]),
-        Kind::PythonHCppExtension => plan.check("verify-extension", &["{python} -c \"from torch.utils.cpp_extension import load_inline; load_inline('probe', 'int f() { return 1; }', functions=['f'])\""]),
-        _ => plan.check_inductor(),
-    }
-}
-
 fn compiler(kind: Kind, plan: &mut Planner<'_>) {
     if plan.system.family == Some(Family::Windows) {
-        plan.general("fix-msvc", Recommended, &["winget install Microsoft.VisualStudio.2022.BuildTools --override \"--quiet --add Microsoft.VisualStudio.Workload.VCTools --includeRecommended\""]);
-        plan.check("verify-cl", &["where cl"]);
-        plan.check_inductor();
+        msvc(Kind::MsvcClNotFound, plan);
         return;
     }
     // The usual name, not found: install it. Another name comes from a variable,
@@ -206,16 +160,25 @@ fn openmp(kind: Kind, plan: &mut Planner<'_>) {
     plan.check_inductor();
 }
 
+/// Where the installation is not known: its usual place.
+const VCVARS: &str = r#""C:\Program Files (x86)\Microsoft Visual Studio\2022\BuildTools\VC\Auxiliary\Build\vcvars64.bat""#;
+
 fn msvc(kind: Kind, plan: &mut Planner<'_>) {
-    const VCVARS: &str = r#""C:\Program Files (x86)\Microsoft Visual Studio\2022\BuildTools\VC\Auxiliary\Build\vcvars64.bat""#;
-    match kind {
-        Kind::MsvcClNotFound => {
-            plan.general("fix-msvc", Recommended, &["winget install Microsoft.VisualStudio.2022.BuildTools --override \"--quiet --add Microsoft.VisualStudio.Workload.VCTools --includeRecommended\""]);
+    let not_english = kind == Kind::UnicodeDecodeCompilerOutput;
+    let installed = plan.system.vcvars.clone().filter(|_| !not_english);
+    match (kind, installed) {
+        (_, Some(script)) => plan.general(
+            "fix-vcvars-installed",
+            Recommended,
+            &[&format!("\"{script}\"")],
+        ),
+        (Kind::MsvcClNotFound, None) => {
+            plan.general("fix-msvc", Recommended, &[BUILD_TOOLS]);
             plan.general("fix-vcvars", Recommended, &[VCVARS]);
         }
-        Kind::MsvcEnvironmentNotLoaded => {
+        (Kind::MsvcEnvironmentNotLoaded, None) => {
             plan.general("fix-vcvars", Recommended, &[VCVARS]);
-            plan.general("fix-msvc", Alternative, &["winget install Microsoft.VisualStudio.2022.BuildTools --override \"--quiet --add Microsoft.VisualStudio.Workload.VCTools --includeRecommended\""]);
+            plan.general("fix-msvc", Alternative, &[BUILD_TOOLS]);
         }
         _ => {
             plan.general("fix-msvc-english", Recommended, &["set VSLANG=1033"]);
@@ -251,7 +214,11 @@ fn libraries(kind: Kind, plan: &mut Planner<'_>) {
                 Recommended,
                 &["rm -rf ~/.cache/torch_extensions"],
             );
-            plan.general("fix-rebuild-extension", Recommended, &["{python} -m pip install --force-reinstall --no-deps --no-cache-dir --no-build-isolation PACKAGE"]);
+            plan.general(
+                "fix-rebuild-extension",
+                Recommended,
+                &["{python} -m pip list"],
+            );
             plan.check(
                 "verify-import",
                 &["{python} -c \"import torch; print(torch.__version__)\""],
@@ -306,14 +273,13 @@ fn libraries(kind: Kind, plan: &mut Planner<'_>) {
     plan.check_inductor();
 }
 
+/// The folder of the driver's library, found.
+const LIBCUDA_PATH: &str = "export TRITON_LIBCUDA_PATH=\"$(dirname \"$(find / -name libcuda.so.1 -print -quit 2>/dev/null)\")\"";
+
 fn driver_library(kind: Kind, plan: &mut Planner<'_>) {
     if kind == Kind::LdconfigMissing {
         plan.install(Need::LdConfig);
-        plan.general(
-            "fix-libcuda-path",
-            Recommended,
-            &["export TRITON_LIBCUDA_PATH=/path/to/folder/with/libcuda"],
-        );
+        plan.general("fix-libcuda-path", Recommended, &[LIBCUDA_PATH]);
         plan.check("verify-ldconfig", &["/sbin/ldconfig -p | grep libcuda"]);
         return;
     }
@@ -329,20 +295,12 @@ fn driver_library(kind: Kind, plan: &mut Planner<'_>) {
         "fix-libcuda-link",
         Recommended,
         &[
-            "mkdir -p ~/lib && ln -sf /path/to/libcuda.so.1 ~/lib/libcuda.so",
+            "mkdir -p ~/lib && ln -sf \"$(find / -name libcuda.so.1 -print -quit 2>/dev/null)\" ~/lib/libcuda.so",
             "export LIBRARY_PATH=\"$HOME/lib:$LIBRARY_PATH\"",
         ],
     );
-    plan.general(
-        "fix-libcuda-path",
-        Alternative,
-        &["export TRITON_LIBCUDA_PATH=/path/to/folder/with/libcuda"],
-    );
-    plan.general(
-        "fix-container-gpu",
-        Alternative,
-        &["docker run --gpus all …"],
-    );
+    plan.general("fix-libcuda-path", Alternative, &[LIBCUDA_PATH]);
+    plan.general("fix-container-gpu", Alternative, &[]);
     plan.check(
         "verify-ldconfig",
         &["/sbin/ldconfig -p | grep libcuda", "nvidia-smi"],
@@ -387,12 +345,7 @@ fn cuda_toolkit(kind: Kind, plan: &mut Planner<'_>) {
             return;
         }
         Kind::NvccRejectsGcc => {
-            plan.install(Need::NewerCompiler);
-            plan.general(
-                "fix-nvcc-ccbin",
-                Recommended,
-                &["export CC=gcc-12 CXX=g++-12 NVCC_PREPEND_FLAGS='-ccbin g++-12'"],
-            );
+            older_host_compiler(plan);
             plan.general("fix-newer-cuda", Alternative, &[]);
         }
         Kind::CudaVersionMismatch => {
@@ -401,7 +354,8 @@ fn cuda_toolkit(kind: Kind, plan: &mut Planner<'_>) {
                 Recommended,
                 &[
                     "{python} -c \"import torch; print(torch.version.cuda)\"",
-                    "export CUDA_HOME=/usr/local/cuda-12.8 PATH=\"/usr/local/cuda-12.8/bin:$PATH\"",
+                    "export CUDA_HOME=\"/usr/local/cuda-$({python} -c 'import torch; print(torch.version.cuda)')\"",
+                    "export PATH=\"$CUDA_HOME/bin:$PATH\"",
                 ],
             );
             plan.for_system(
@@ -460,6 +414,21 @@ fn cuda_toolkit(kind: Kind, plan: &mut Planner<'_>) {
     plan.check("verify-nvcc", &["nvcc --version", "{python} -c \"import torch; from torch.utils.cpp_extension import CUDA_HOME; print(torch.version.cuda, CUDA_HOME)\""]);
 }
 
+/// The newest compiler that this CUDA accepts, beside the usual one.
+fn older_host_compiler(plan: &mut Planner<'_>) {
+    // Where the log does not name the limit: CUDA 12.0 to 12.3 accept this one.
+    let limit = plan.subject.split('.').next().and_then(|v| v.parse().ok());
+    let version: u32 = limit.unwrap_or(12);
+    plan.install_older_compiler(version);
+    if plan.system.family == Some(Family::Windows) {
+        return;
+    }
+    let line = format!(
+        "export CC=gcc-{version} CXX=g++-{version} NVCC_PREPEND_FLAGS='-ccbin g++-{version}'"
+    );
+    plan.general("fix-nvcc-ccbin", Recommended, &[&line]);
+}
+
 fn compilation(kind: Kind, plan: &mut Planner<'_>) {
     match kind {
         Kind::CxxStandardTooOld => {
@@ -487,11 +456,7 @@ fn compilation(kind: Kind, plan: &mut Planner<'_>) {
                 Recommended,
                 &["export MAX_JOBS=1 TORCHINDUCTOR_COMPILE_THREADS=1"],
             );
-            plan.general(
-                "fix-more-memory",
-                Alternative,
-                &["docker run --memory 8g …"],
-            );
+            plan.general("fix-more-memory", Alternative, &[]);
         }
         Kind::LibcHeadersMissing => {
             plan.install(Need::LibcHeaders);
@@ -533,7 +498,7 @@ fn folders(kind: Kind, plan: &mut Planner<'_>) {
     ];
     match kind {
         Kind::NoSpaceLeft if plan.subject == "/dev/shm" => {
-            plan.general("fix-shared-memory", Recommended, &["docker run --shm-size 1g …", "sudo mount -o remount,size=1G /dev/shm"]);
+            plan.general("fix-shared-memory", Recommended, &["sudo mount -o remount,size=1G /dev/shm"]);
             plan.check("verify-cache", &["df -h /dev/shm"]);
             return;
         }
@@ -543,7 +508,7 @@ fn folders(kind: Kind, plan: &mut Planner<'_>) {
         }
         Kind::NoexecTmp => {
             plan.general("fix-move-cache", Recommended, MOVE);
-            plan.general("fix-remount-exec", Alternative, &["sudo mount -o remount,exec /tmp", "docker run --tmpfs /tmp:exec …"]);
+            plan.general("fix-remount-exec", Alternative, &["sudo mount -o remount,exec /tmp"]);
         }
         Kind::CachePermissionDenied => {
             plan.general("fix-own-cache", Recommended, MOVE);
@@ -551,11 +516,13 @@ fn folders(kind: Kind, plan: &mut Planner<'_>) {
         }
         Kind::ReadOnlyFilesystem => {
             plan.general("fix-move-cache", Recommended, MOVE);
-            plan.general("fix-container-tmpfs", Alternative, &["docker run --read-only --tmpfs /tmp:exec -e HOME=/tmp -e TRITON_CACHE_DIR=/tmp/triton …"]);
+            plan.general("fix-container-tmpfs", Alternative, &["ENV HOME=/tmp TRITON_CACHE_DIR=/tmp/triton TORCHINDUCTOR_CACHE_DIR=/tmp/torchinductor"]);
         }
         Kind::UidWithoutPasswdEntry => {
             plan.general("fix-user-variable", Recommended, &["export USER=\"uid$(id -u)\" LOGNAME=\"uid$(id -u)\" HOME=/tmp", "export TORCHINDUCTOR_CACHE_DIR=/tmp/torchinductor TRITON_CACHE_DIR=/tmp/triton"]);
-            plan.general("fix-passwd-entry", Recommended, &["RUN useradd --uid 1000 --create-home app", "USER app"]);
+            let uid = Some(plan.subject).filter(|u| u.parse::<u32>().is_ok()).unwrap_or("1000");
+            let line = format!("RUN useradd --uid {uid} --create-home app");
+            plan.general("fix-passwd-entry", Recommended, &[&line, "USER app"]);
         }
         Kind::NetworkFilesystemCache => plan.general("fix-local-cache", Recommended, &["export TRITON_CACHE_DIR=\"/tmp/triton-$(hostname)-${LOCAL_RANK:-0}\" TORCHINDUCTOR_CACHE_DIR=\"/tmp/inductor-$(hostname)-${LOCAL_RANK:-0}\""]),
         Kind::CacheRenameDeniedWindows => {
@@ -728,18 +695,12 @@ fn other_toolkits(kind: Kind, plan: &mut Planner<'_>) {
             plan.general(
                 "fix-no-build-isolation",
                 Recommended,
-                &[
-                    "{python} -m pip install torch setuptools wheel ninja packaging",
-                    "{python} -m pip install --no-build-isolation PACKAGE",
-                ],
+                &["{python} -m pip install torch setuptools wheel ninja packaging"],
             );
             plan.general(
                 "fix-uv-no-build-isolation",
                 Alternative,
-                &[
-                    "uv pip install torch setuptools wheel ninja packaging",
-                    "uv pip install --no-build-isolation PACKAGE",
-                ],
+                &["uv pip install torch setuptools wheel ninja packaging"],
             );
             plan.check(
                 "verify-torch-import",
@@ -751,7 +712,7 @@ fn other_toolkits(kind: Kind, plan: &mut Planner<'_>) {
                 plan.general("fix-embedded-python", Recommended, &[]);
                 plan.general("fix-python-org", Alternative, &[]);
             } else {
-                plan.install(Need::PythonHeaders);
+                super::python::by_the_system(plan);
             }
             plan.check("verify-python-library", &["{python} -c \"import sys, sysconfig; print(sys.base_prefix, sysconfig.get_config_var('LIBDIR'), sysconfig.get_config_var('LDLIBRARY'))\""]);
         }
@@ -772,14 +733,11 @@ fn other_toolkits(kind: Kind, plan: &mut Planner<'_>) {
             );
         }
         Kind::XpuToolchainMissing => {
-            plan.for_system(
+            gpu_packages(
+                plan,
                 "fix-level-zero",
-                "Debian, Ubuntu",
-                Recommended,
-                &[
-                    "sudo apt-get install -y libze-dev || sudo apt-get install -y level-zero-dev"
-                        .to_owned(),
-                ],
+                "apt-get install -y libze-dev",
+                "dnf install -y oneapi-level-zero-devel",
             );
             plan.general(
                 "fix-oneapi",
@@ -789,26 +747,21 @@ fn other_toolkits(kind: Kind, plan: &mut Planner<'_>) {
             plan.check("verify-level-zero", &["printf '#include <level_zero/ze_api.h>\\n' | ${CXX:-g++} -x c++ -fsyntax-only - && echo found"]);
         }
         _ => {
-            plan.for_system(
+            gpu_packages(
+                plan,
                 "fix-rocm-packages",
-                "Debian, Ubuntu",
-                Recommended,
-                &["sudo apt-get install -y rocm-dev".to_owned()],
+                "apt-get install -y rocm-dev",
+                "dnf install -y rocm-hip-devel rocm-llvm",
             );
-            plan.for_system(
-                "fix-rocm-packages",
-                "Fedora, RHEL",
-                Recommended,
-                &["sudo dnf install -y rocm-hip-devel rocm-llvm".to_owned()],
-            );
-            plan.general(
-                "fix-rocm-path",
-                Alternative,
-                &[
+            let windows = plan.system.family == Some(Family::Windows);
+            let place: &[&str] = match windows {
+                true => &["set ROCM_HOME=%HIP_PATH%"],
+                false => &[
                     "export ROCM_HOME=/opt/rocm ROCM_PATH=/opt/rocm PATH=\"/opt/rocm/bin:$PATH\"",
                     "export TRITON_HIP_LLD_PATH=/opt/rocm/llvm/bin/ld.lld",
                 ],
-            );
+            };
+            plan.general("fix-rocm-path", Alternative, place);
             plan.check(
                 "verify-rocm",
                 &[
@@ -816,6 +769,21 @@ fn other_toolkits(kind: Kind, plan: &mut Planner<'_>) {
                     "{python} -c \"import torch; print(torch.version.hip)\"",
                 ],
             );
+        }
+    }
+}
+
+/// Packages that two families of distributions have under names of their own.
+fn gpu_packages(plan: &mut Planner<'_>, id: &'static str, debian: &str, fedora: &str) {
+    let sudo = if plan.is_root_here() { "" } else { "sudo " };
+    let known = plan.system.family;
+    let tables = [
+        ("Debian, Ubuntu", [Family::Debian, Family::Ubuntu], debian),
+        ("Fedora, RHEL", [Family::Fedora, Family::Rhel], fedora),
+    ];
+    for (name, families, line) in tables {
+        if known.is_none_or(|f| families.contains(&f)) {
+            plan.for_system(id, name, Recommended, &[format!("{sudo}{line}")]);
         }
     }
 }

@@ -185,7 +185,16 @@ fn check_spaces(_system: &dyn System, inventory: &Inventory) -> Vec<MachineFindi
 
 fn check_cxx(system: &dyn System, inventory: &Inventory) -> Vec<MachineFinding> {
     match &inventory.cxx_search {
-        Some(search) => compiler_findings(system, search, Kind::NoCxxCompiler, "g++"),
+        Some(search) => {
+            let mut found = compiler_findings(system, search, Kind::NoCxxCompiler, "g++");
+            let script = inventory.system.vcvars.as_ref();
+            for missing in found.iter_mut().filter(|f| f.kind == Kind::MsvcClNotFound) {
+                missing
+                    .evidence
+                    .extend(script.map(|s| format!("{s}: installed, not run in this console")));
+            }
+            found
+        }
         None => vec![crashed_probe(Kind::NoCxxCompiler, "c++ compiler")],
     }
 }
@@ -264,11 +273,8 @@ fn compiler_findings(
     if !explained.is_empty() {
         return explained;
     }
-    let kind = if system.platform() == Platform::Windows {
-        Kind::MsvcClNotFound
-    } else {
-        kind
-    };
+    let windows = system.platform() == Platform::Windows;
+    let kind = if windows { Kind::MsvcClNotFound } else { kind };
     // A program that is there and does not work is named by its place.
     let subject = match search.attempts.first() {
         Some(Attempt {

@@ -6,8 +6,10 @@
 
 use super::folders::{self, Folder};
 use super::limits::{self, Limits};
+use super::msvc;
 use super::python::{self, Python, Silent};
 use super::secrets::Secrets;
+use crate::facts;
 use crate::i18n::Catalog;
 use crate::platform::{Family, Origin, SystemGuess};
 use ferroductor_toolchain::{
@@ -93,6 +95,7 @@ impl Inventory {
             let cc = scope.spawn(|| find_cc(system));
             let cuda = scope.spawn(|| cuda_facts(system));
             let folders = scope.spawn(|| folders::examine(system, &folder_name));
+            let msvc = scope.spawn(|| msvc::setup_script(system));
             let mut crashed = Vec::new();
             let python = python.join().unwrap_or_else(|_| {
                 crashed.push("python");
@@ -119,7 +122,11 @@ impl Inventory {
                 Ok(python) => (Some(python), None),
                 Err(error) => (None, Some(error)),
             };
-            let (guess, name) = system_guess(system, python.as_ref(), &user);
+            let (mut guess, name) = system_guess(system, python.as_ref(), &user);
+            guess.vcvars = msvc
+                .join()
+                .inspect_err(|_| crashed.push("visual studio"))
+                .unwrap_or_default();
             Inventory {
                 system: guess,
                 system_name: name,
@@ -182,7 +189,11 @@ impl Inventory {
         lines.push(("inv-torch", or_none(torch)));
         lines.push(("inv-torch-supports", or_none(range)));
         lines.push(("inv-triton", or_none(python.and_then(|p| p.triton.clone()))));
-        lines.push(("inv-cxx", or_none(Some(compiler_line(&self.cxx)))));
+        let mut cxx = compiler_line(&self.cxx);
+        if let Some(script) = &self.system.vcvars {
+            cxx = format!("{cxx}; {script}");
+        }
+        lines.push(("inv-cxx", or_none(Some(cxx))));
         lines.push(("inv-cc", or_none(Some(compiler_line(&self.cc)))));
         lines.push((
             "inv-openmp",
@@ -369,19 +380,50 @@ fn system_guess(
         system.arch(),
         if wsl { ", WSL" } else { "" }
     );
+    let codename = value("UBUNTU_CODENAME");
+    let of_ubuntu = codename.as_deref().and_then(facts::ubuntu_release);
+    let version = value("VERSION_ID");
     let guess = SystemGuess {
         family,
-        version: value("VERSION_ID"),
-        origin: python.and_then(Python::origin),
+        // Derivatives count in their own way.
+        version: match family {
+            Some(Family::Ubuntu) => of_ubuntu.map(str::to_owned).or(version),
+            _ => version,
+        },
+        origin: python
+            .and_then(Python::origin)
+            .map(|o| distinguish_archive(system, o)),
         arch: Some(system.arch()),
         python: python.map(Python::minor_version),
         python_exact: python.map(|p| p.version.clone()),
         container: limits::examine(system).container,
         wsl,
-        root: Some(user.is_root),
+        root: rights(system, user),
+        vcvars: None,
         stated: true,
     };
     (guess, shown)
+}
+
+/// All rights, none, or those of a program that may ask for a password.
+fn rights(system: &dyn System, user: &UserFacts) -> Option<bool> {
+    let may_become_root = ["sudo", "doas"].iter().any(|p| system.which(p).is_some());
+    let unix = system.platform() != Platform::Windows;
+    (user.is_root || (unix && !may_become_root)).then_some(user.is_root)
+}
+
+/// The system's own place also holds the interpreters of the deadsnakes archive.
+fn distinguish_archive(system: &dyn System, origin: Origin) -> Origin {
+    let lists = system
+        .list(Path::new("/etc/apt/sources.list.d"))
+        .unwrap_or_default();
+    let has = lists
+        .iter()
+        .any(|f| f.to_string_lossy().contains("deadsnakes"));
+    match origin {
+        Origin::System if has => Origin::Deadsnakes,
+        other => other,
+    }
 }
 
 /// The version that headers in a folder are for.

@@ -103,8 +103,13 @@ impl Python {
                 Origin::Uv
             } else if contains("/nix/store") {
                 Origin::Nix
-            } else if contains("/opt/homebrew") || contains("/Cellar/") {
+            } else if ["/opt/homebrew", "/Cellar/", "/opt/python@"]
+                .iter()
+                .any(|p| contains(p))
+            {
                 Origin::Homebrew
+            } else if contains("/CommandLineTools/") || contains("/Xcode.app/") {
+                Origin::Xcode
             } else if contains("Python.framework") || contains("/Programs/Python/") {
                 Origin::PythonOrg
             } else if contains("python_embed") {

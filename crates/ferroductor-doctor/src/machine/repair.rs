@@ -9,6 +9,8 @@ mod unpack;
 
 use super::{folders, inventory, python};
 use crate::diagnosis::Report;
+use crate::facts;
+use crate::fixes;
 use crate::kind::Kind;
 use crate::packages::{self, Need, with_python};
 use crate::platform::{Family, Origin, SystemGuess};
@@ -40,41 +42,50 @@ pub struct Step {
 }
 
 impl Step {
-    /// The step as shell lines.
-    pub fn line(&self) -> String {
+    /// The step as lines of the platform's shell.
+    pub fn line(&self, platform: Platform) -> String {
+        let quote = |word: &str| quote_for(platform, word);
+        let shown = |path: &Path| quote(&path.to_string_lossy());
         match &self.action {
             Action::Run(words) | Action::Attempt(words) => {
                 words.iter().map(|w| quote(w)).collect::<Vec<_>>().join(" ")
             }
-            Action::CreateFolder(path) => format!("mkdir -p {}", quote(&path.to_string_lossy())),
-            Action::WriteProgram(path, text) => {
-                format!(
-                    "cat > {} <<'END'\n{text}END",
-                    quote(&path.to_string_lossy())
-                )
+            Action::CreateFolder(path) if platform == Platform::Windows => {
+                format!("mkdir {}", shown(path))
             }
-            Action::SetVariable(name, value) => export_line(name, value),
+            Action::CreateFolder(path) => format!("mkdir -p {}", shown(path)),
+            Action::WriteProgram(path, text) => {
+                format!("cat > {} <<'END'\n{text}END", shown(path))
+            }
+            Action::SetVariable(name, value) => match platform {
+                Platform::Windows => format!("set {name}={value}"),
+                _ => export_line(name, value),
+            },
             Action::WriteVariables(path, _) => {
-                format!(
-                    "write these variables to {}",
-                    quote(&path.to_string_lossy())
-                )
+                format!("write these variables to {}", shown(path))
             }
         }
     }
-}
 
-impl Step {
     /// The step in one line, for what was announced in full.
-    pub fn short_line(&self) -> String {
+    pub fn short_line(&self, platform: Platform) -> String {
         match &self.action {
             Action::WriteProgram(path, _) => format!("write {}", path.display()),
-            _ => self.line(),
+            _ => self.line(platform),
         }
     }
 }
 
-/// A line that sets a variable in a POSIX shell and keeps what a search path held.
+/// One word for the shell of a platform.
+fn quote_for(platform: Platform, word: &str) -> String {
+    match platform {
+        Platform::Windows if word.contains(' ') => format!("\"{word}\""),
+        Platform::Windows => word.to_owned(),
+        _ => quote(word),
+    }
+}
+
+/// A line that sets a variable in a POSIX shell.
 pub fn export_line(name: &str, value: &str) -> String {
     format!("export {name}={}", quote(value))
 }
@@ -185,6 +196,7 @@ impl Planner<'_> {
         match kind {
             PythonHTriton | PythonHInductorCpp | PythonHCppExtension => self.python_headers(kind),
             NoCxxCompiler | NoCCompilerTriton => self.compiler(kind),
+            MsvcClNotFound => self.build_tools(),
             HalfInstalledToolchain => self.install(kind, Need::Binutils),
             LibcHeadersMissing => self.install(kind, Need::LibcHeaders),
             OmpHLinux => self.openmp(kind),
@@ -241,7 +253,8 @@ impl Planner<'_> {
         let Some(family) = self.guess.family else {
             return Vec::new();
         };
-        let Some(names) = packages::packages(need, family) else {
+        let (release, python) = (self.guess.version.as_deref(), self.guess.python.as_deref());
+        let Some(names) = packages::names(need, family, release, python) else {
             return Vec::new();
         };
         if !self.may_install() {
@@ -250,7 +263,6 @@ impl Planner<'_> {
             }
             return Vec::new();
         }
-        let names = with_python(names, self.guess.python.as_deref());
         self.install_names(family, &names)
     }
 
@@ -288,18 +300,30 @@ impl Planner<'_> {
     }
 
     fn install_conda(&self, need: Need) -> Vec<Action> {
-        let program = ["conda", "mamba", "micromamba"]
-            .iter()
-            .find(|p| self.system.which(p).is_some());
-        let (Some(program), Some(names)) = (program, packages::conda_packages(need)) else {
+        // What conda calls a compiler on Windows is a script that looks for Microsoft's.
+        if self.system.platform() == Platform::Windows && packages::is_part_of_compiler(need) {
+            return Vec::new();
+        }
+        let Some(names) = packages::conda_packages(need) else {
             return Vec::new();
         };
         let names = with_python(names, self.guess.python.as_deref());
+        self.conda_install(&["-c", "conda-forge"], &names)
+    }
+
+    /// Into the environment of the examined interpreter, whichever is active.
+    fn conda_install(&self, options: &[&str], names: &str) -> Vec<Action> {
+        let program = ["conda", "mamba", "micromamba"]
+            .iter()
+            .find(|p| self.system.which(p).is_some());
         let prefix = python::ask(self.system, self.python_name).map(|p| p.prefix);
-        let place = prefix.map(|p| format!("-p {p} ")).unwrap_or_default();
-        vec![self.run(&format!(
-            "{program} install -y {place}-c conda-forge {names}"
-        ))]
+        let (Some(program), Ok(prefix)) = (program, prefix) else {
+            return Vec::new();
+        };
+        let mut words = vec![*program, "install", "-y", "-p", &prefix];
+        words.extend(options);
+        words.extend(names.split(' '));
+        vec![Action::Run(words.iter().map(|w| (*w).to_owned()).collect())]
     }
 
     /// A name or a first program on PATH that does not work gives way to one that is there.
@@ -330,6 +354,15 @@ impl Planner<'_> {
         self.install(kind, Need::CxxCompiler)
     }
 
+    /// Installs Microsoft's compiler. One that is installed has to be set up in the
+    /// console that starts the program, which nobody can do for it.
+    fn build_tools(&self) -> Vec<Action> {
+        if self.guess.vcvars.is_some() || self.system.which("winget").is_none() {
+            return Vec::new();
+        }
+        vec![Action::Run(fixes::build_tools())]
+    }
+
     fn openmp(&mut self, kind: Kind) -> Vec<Action> {
         let clang = self.system.env("CXX").is_some_and(|c| c.contains("clang"));
         if clang {
@@ -357,37 +390,61 @@ impl Planner<'_> {
         );
         // The package is the better repair: it stays right when Python is updated.
         if system_python && self.guess.family.is_some() && self.may_install() {
-            return self.install(kind, Need::PythonHeaders);
+            return self.headers_from_an_archive(kind);
         }
         if let Some(folder) = self.headers_elsewhere() {
             return vec![self.search_also("CPATH", &folder)];
         }
         let version = self.python_version();
+        let minor = self.guess.python.clone().unwrap_or_default();
         match self.guess.origin {
             Some(Origin::Uv) => {
-                let minor = self.guess.python.as_deref().unwrap_or("3");
-                vec![self.run(&format!("uv python install --reinstall {minor}"))]
+                vec![self.run(&format!("uv python install --reinstall {version}"))]
             }
             Some(Origin::Pyenv) => vec![self.run(&format!("pyenv install --force {version}"))],
-            Some(Origin::Conda) => vec![self.run(&format!(
-                "conda install -y --force-reinstall python={version}"
-            ))],
-            Some(Origin::Homebrew) => {
-                let minor = self.guess.python.as_deref().unwrap_or("3");
-                vec![self.run(&format!("brew reinstall python@{minor}"))]
+            Some(Origin::Conda) => {
+                self.conda_install(&["--force-reinstall"], &format!("python={version}"))
             }
+            Some(Origin::Homebrew) => vec![self.run(&format!("brew reinstall python@{minor}"))],
+            Some(Origin::Xcode) => vec![self.run("xcode-select --install")],
             Some(Origin::UsrLocal) => self.headers_of_the_distribution(kind),
+            Some(Origin::PythonOrg) if self.system.platform() == Platform::Windows => {
+                vec![self.run(&format!(
+                    "winget install --exact --id Python.Python.{minor} --force"
+                ))]
+            }
             Some(Origin::PythonOrg | Origin::Embedded | Origin::Nix) => Vec::new(),
             _ => self.install(kind, Need::PythonHeaders),
         }
     }
 
+    /// The release's own archive, or deadsnakes where that one lacks this Python.
+    fn headers_from_an_archive(&mut self, kind: Kind) -> Vec<Action> {
+        let python = self.guess.python.clone().unwrap_or_default();
+        let release = self.guess.version.clone().unwrap_or_default();
+        let has = |family| facts::archive_has_python(family, &release, &python);
+        match self.guess.family {
+            Some(family) if self.lacks(has(family)) && family == Family::Ubuntu => {
+                let sudo = if self.root() { "" } else { "sudo " };
+                let lines = fixes::deadsnakes(&python, sudo);
+                lines.iter().map(|line| self.run(line)).collect()
+            }
+            Some(family) if self.lacks(has(family)) => Vec::new(),
+            _ => self.install(kind, Need::PythonHeaders),
+        }
+    }
+
+    /// Whether another archive is needed and not set up yet.
+    fn lacks(&self, archive_has: Option<bool>) -> bool {
+        archive_has == Some(false) && self.guess.origin != Some(Origin::Deadsnakes)
+    }
+
     /// For a Python in /usr/local, where the archive has headers of the same version.
     fn headers_of_the_distribution(&mut self, kind: Kind) -> Vec<Action> {
         let python = self.guess.python.clone().unwrap_or_default();
-        let family = self.guess.family.map_or("", Family::id);
         let release = self.guess.version.clone().unwrap_or_default();
-        if crate::facts::distro_python(family, &release) != Some(python.as_str()) {
+        let own = |family| facts::distro_python(family, &release);
+        if self.guess.family.and_then(own) != Some(python.as_str()) {
             return Vec::new();
         }
         let mut actions = self.install(kind, Need::PythonHeaders);
@@ -456,27 +513,31 @@ impl Planner<'_> {
         let Ok(python) = python::ask(self.system, self.python_name) else {
             return Vec::new();
         };
+        let windows = self.system.platform() == Platform::Windows;
         let bin = Path::new(&python.executable).parent();
-        let program = bin.map(|b| b.join("ninja"));
-        let search = |folder: &Path| {
-            let path = self.system.env("PATH").unwrap_or_default();
-            let value = format!("{}:{path}", folder.display());
-            Action::SetVariable("PATH".to_owned(), value)
-        };
-        // Installed, but the environment's programs are not on PATH.
-        if let (Some(bin), Some(true)) = (bin, program.map(|p| self.system.exists(&p))) {
-            return vec![search(bin)];
+        let program = if windows { "ninja.exe" } else { "ninja" };
+        let installed = bin.is_some_and(|b| self.system.exists(&b.join(program)));
+        if installed {
+            // The environment's programs are not on PATH; Windows' own PATH is
+            // too easily damaged for a program to change it.
+            let folder = bin.filter(|_| !windows);
+            return folder.map(|b| self.on_path(b)).into_iter().collect();
         }
         if python.is_externally_managed(self.system) {
             return self.install(kind, Need::Ninja);
         }
         let mut actions = install_into(self.system, &python, "ninja");
         let path = self.system.env("PATH").unwrap_or_default();
-        let on_path = |bin: &Path| path.split(':').any(|p| Path::new(p) == bin);
-        if let Some(bin) = bin.filter(|b| !on_path(b) && !actions.is_empty()) {
-            actions.push(search(bin));
+        let found = |bin: &Path| path.split(':').any(|p| Path::new(p) == bin);
+        if let Some(bin) = bin.filter(|b| !windows && !found(b) && !actions.is_empty()) {
+            actions.push(self.on_path(bin));
         }
         actions
+    }
+
+    fn on_path(&self, folder: &Path) -> Action {
+        let path = self.system.env("PATH").unwrap_or_default();
+        Action::SetVariable("PATH".to_owned(), format!("{}:{path}", folder.display()))
     }
 
     /// The Triton that the installed torch asks for.

@@ -312,7 +312,7 @@ fn packages_that_do_not_fit_are_found() {
 
 #[test]
 fn the_fix_for_the_examined_system_comes_alone() {
-    let system = healthy().with_script(
+    let system = healthy().with_program("/usr/bin/sudo").with_script(
         "python3",
         "importlib",
         exits(
@@ -375,7 +375,10 @@ fn a_plan_uses_headers_that_are_already_there() {
         &Catalog::new(Language::English),
     );
     let plan = repair::plan(&system, None, &report);
-    assert_eq!(plan.steps[0].line(), "export CPATH=/usr/include/python3.12");
+    assert_eq!(
+        plan.steps[0].line(system.platform()),
+        "export CPATH=/usr/include/python3.12"
+    );
 }
 
 #[test]
@@ -432,7 +435,10 @@ fn planned_lines(system: &FakeSystem) -> Vec<String> {
     };
     let report = examine(system, &args, &Catalog::new(Language::English));
     let plan = repair::plan(system, None, &report);
-    plan.steps.iter().map(repair::Step::line).collect()
+    plan.steps
+        .iter()
+        .map(|s| s.line(system.platform()))
+        .collect()
 }
 
 #[test]
@@ -556,7 +562,7 @@ fn interpreters_of_other_origins_are_repaired_by_their_own_tools() {
         ),
         (
             "/home/me/.local/share/uv/python/cpython-3.12.3-linux-x86_64-gnu",
-            "uv python install --reinstall 3.12",
+            "uv python install --reinstall 3.12.3",
         ),
         (
             "/opt/homebrew/Cellar/python@3.12/3.12.3",

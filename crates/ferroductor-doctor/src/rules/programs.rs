@@ -246,6 +246,11 @@ pub fn compiler_killed(case: &Case) -> Option<Verdict> {
 }
 
 pub fn unicode_decode(case: &Case) -> Option<Verdict> {
+    // Newer releases of torch refuse such a compiler before they run it.
+    if let Some(hit) = case.first(Signal::MsvcNotEnglish) {
+        let verdict = Verdict::new(Kind::UnicodeDecodeCompilerOutput, Confidence::High, hit);
+        return Some(verdict.about("utf-8"));
+    }
     let reads_compiler = [
         "cpp_builder",
         "cpu_vec_isa",

@@ -57,7 +57,7 @@ struct Application<'a> {
 
 impl Application<'_> {
     fn step(&mut self, step: &Step) {
-        let line = self.secrets.hide(&step.short_line());
+        let line = self.secrets.hide(&step.short_line(self.system.platform()));
         let keeps_variables = matches!(step.action, Action::WriteVariables(..));
         if self.failed.contains(&step.kind) && !keeps_variables {
             self.say("ui-step-skipped", &line);

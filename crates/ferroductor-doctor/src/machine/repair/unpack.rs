@@ -7,7 +7,7 @@
 
 use super::Action;
 use crate::machine::folders;
-use crate::packages::Need;
+use crate::packages::{Need, is_part_of_compiler};
 use crate::platform::{Family, SystemGuess};
 use ferroductor_toolchain::System;
 use ferroductor_toolchain::system::quote;
@@ -18,16 +18,9 @@ pub fn is_possible(system: &dyn System, family: Family, need: Need) -> bool {
     let debian = matches!(family, Family::Debian | Family::Ubuntu);
     let programs = ["apt-get", "dpkg", "sh"];
     debian
-        && (need == Need::PythonHeaders || brings_compiler(need))
+        && (need == Need::PythonHeaders || is_part_of_compiler(need))
         && programs.iter().all(|p| system.which(p).is_some())
         && base(system).is_some()
-}
-
-fn brings_compiler(need: Need) -> bool {
-    matches!(
-        need,
-        Need::CxxCompiler | Need::LibcHeaders | Need::Binutils | Need::OpenMpForGcc
-    )
 }
 
 /// What is asked for; apt adds everything these need.
@@ -55,7 +48,7 @@ pub fn actions(system: &dyn System, guess: &SystemGuess, needs: &[Need]) -> Vec<
         own_lists: !has_lists(system),
     };
     let mut actions = unpacking.prepare();
-    if needs.iter().any(|n| brings_compiler(*n)) {
+    if needs.iter().any(|n| is_part_of_compiler(*n)) {
         actions.extend(unpacking.compiler(system));
     }
     if let (true, Some(python)) = (needs.contains(&Need::PythonHeaders), &guess.python) {
