@@ -1,12 +1,15 @@
-//! Places in the arena: buffers whose lives do not overlap share a slot.
+//! Places in the arena: buffers whose lives do not overlap share a slot, and so do an operand that
+//! dies in a kernel and the result that the kernel may write over it.
 //!
-//! What must hold: two buffers in one slot are never both between first write and last use; every
-//! offset is a multiple of 64.
+//! What must hold: two buffers in one slot are never both between first write and last use, but
+//! for such a pair in its kernel; every offset is a multiple of 64.
 
 use crate::aten::Builder;
 use crate::error::CompileError;
+use crate::overwrite::overlay;
+use crate::plan::Launched;
 use crate::release::for_each_buffer;
-use ferroductor_abi::{BufferId, Dim, Place, Program};
+use ferroductor_abi::{BufferId, Dim, Place, Program, Step};
 use ferroductor_ir::IExpr;
 use std::collections::HashMap;
 
@@ -17,10 +20,37 @@ struct Slot {
     tenants: Vec<BufferId>,
 }
 
+impl Slot {
+    /// The present one.
+    fn tenant(&self) -> Option<BufferId> {
+        self.tenants.last().copied()
+    }
+}
+
+/// Lets the kernel of a step write a result over an operand, if it may.
+fn write_over(
+    program: &Program,
+    kernels: &mut [Launched],
+    step: usize,
+    result: BufferId,
+    operand: Option<BufferId>,
+) -> bool {
+    let (Step::Kernel(launch), Some(operand)) = (&program.steps[step], operand) else {
+        return false;
+    };
+    let Some(pair) = overlay(program, launch, kernels, result, operand) else {
+        return false;
+    };
+    let kernel = &mut kernels[launch.kernel.0 as usize].kernel;
+    kernel.params[pair.written as usize].noalias = false;
+    true
+}
+
 /// Assigns offsets to the buffers and closes the program.
 pub fn finish(
     mut builder: Builder<'_>,
     arena: &[BufferId],
+    kernels: &mut [Launched],
     hints: &[i64],
 ) -> Result<Program, CompileError> {
     let lives = lives(&builder.program);
@@ -39,6 +69,16 @@ pub fn finish(
             continue;
         };
         let bytes = bytes(&builder, buffer)?;
+        let dying = slots.iter_mut().find(|slot| {
+            slot.busy_until == first
+                && slot.bytes == bytes
+                && write_over(&builder.program, kernels, first, buffer, slot.tenant())
+        });
+        if let Some(slot) = dying {
+            slot.busy_until = last;
+            slot.tenants.push(buffer);
+            continue;
+        }
         let free = slots
             .iter()
             .enumerate()

@@ -274,6 +274,23 @@ impl Graph {
         is_dense(sizes, strides) || is_dense(&example(sizes), &example(strides))
     }
 
+    /// Are different elements at different places? With sizes that are not known, as in the example.
+    pub fn is_apart(&self, sizes: &[IExpr], strides: &[IExpr]) -> bool {
+        let mut dims: Vec<(i64, i64)> = strides
+            .iter()
+            .zip(sizes)
+            .map(|(stride, size)| (self.hint(stride), self.hint(size)))
+            .filter(|(_, size)| *size != 1)
+            .collect();
+        dims.sort_unstable();
+        let mut reach = 1i64;
+        dims.iter().all(|(stride, size)| {
+            let is_past = *stride >= reach;
+            reach = stride.saturating_mul((*size).max(1));
+            is_past
+        })
+    }
+
     pub fn hint_numel(&self, sizes: &[IExpr]) -> i64 {
         sizes
             .iter()

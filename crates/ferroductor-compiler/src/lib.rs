@@ -11,6 +11,8 @@ pub mod graph;
 pub mod layout;
 pub mod lower;
 pub mod math;
+mod order;
+mod overwrite;
 pub mod plan;
 pub mod release;
 pub mod schedule;

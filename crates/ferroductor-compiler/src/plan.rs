@@ -12,9 +12,11 @@ use crate::fuse::{Nests, realize};
 use crate::graph::{Expr, Source, Tensor, TensorId, View};
 use crate::layout::{argument_nodes, copy_of, geometry, has_geometry};
 use crate::lower::{Item, Meaning, Module, Numerics, lower};
-use crate::schedule::{Scheduled, schedule, stream};
+use crate::order::AtenOrder;
+use crate::overwrite;
+use crate::schedule::{Overlay, Scheduled, schedule, stream};
 use ferroductor_abi::{BufferId, Dim, KernelError, KernelId, Launch, Place, Program, Step};
-use ferroductor_ir::fx::{Arg, Graph as Fx, Kind, Node, TensorMeta, Value};
+use ferroductor_ir::fx::{Arg, Graph as Fx, Kind, TensorMeta};
 use ferroductor_ir::kernel::{Buf, Kernel, Target};
 use ferroductor_ir::{Atom, IExpr};
 use std::collections::{HashMap, HashSet};
@@ -60,7 +62,7 @@ pub fn compile(fx: &Fx, options: &CompilerOptions) -> Result<Compiled, CompileEr
     let demands = Demands::collect(fx, &mut module);
     let realized = realize::realize(&module.graph, &demands.required);
     let nests = Nests::build(&module.graph, &|t| realized.contains(&t));
-    let order = AtenOrder::new(fx, &module, &demands);
+    let order = AtenOrder::new(fx, &module, &demands.views);
     let copies: HashSet<TensorId> = module
         .items
         .iter()
@@ -149,11 +151,7 @@ impl Demands {
                 }
                 Item::Mutate { copy, .. } => {
                     demands.required.insert(*copy);
-                    if let Source::Pointwise(e) = &module.graph.tensor(*copy).source
-                        && let Expr::Load(l) = &**e
-                    {
-                        demands.required.insert(l.tensor);
-                    }
+                    demands.required.extend(copied(module, *copy));
                 }
             }
         }
@@ -260,103 +258,10 @@ fn alias_root(fx: &Fx, mut node: usize) -> usize {
     }
 }
 
-/// What ATen calls read, and the order of those with effects.
-struct AtenOrder {
-    /// For an external tensor: the tensors that must exist before the call that makes it.
-    before: HashMap<TensorId, Vec<TensorId>>,
-    /// For a call node: the call with effects before it.
-    previous: HashMap<usize, usize>,
-    /// The call that gives a data-dependent size its value.
-    binds: HashMap<u32, usize>,
-}
-
-/// Calls that must neither be reordered nor merged: random draws, and whatever we do not know.
-fn has_effects(node: &Node) -> bool {
-    let target = node.target.as_str();
-    let Some(name) = target.strip_prefix("aten.") else {
-        return !target.starts_with("prims.") && !target.contains("getitem");
-    };
-    const RANDOM: &[&str] = &[
-        "rand",
-        "bernoulli",
-        "multinomial",
-        "normal",
-        "dropout",
-        "poisson",
-        "exponential",
-        "geometric",
-        "cauchy",
-        "log_normal",
-        "uniform",
-        "random",
-        "rrelu",
-        "_assert",
-        "_print",
-    ];
-    RANDOM.iter().any(|r| name.contains(r)) || name.contains("_.")
-}
-
-impl AtenOrder {
-    fn new(fx: &Fx, module: &Module, demands: &Demands) -> AtenOrder {
-        let mut order = AtenOrder {
-            before: HashMap::new(),
-            previous: HashMap::new(),
-            binds: HashMap::new(),
-        };
-        let mut results: HashMap<usize, Vec<TensorId>> = HashMap::new();
-        for (tensor, node, _) in &module.externals {
-            results.entry(*node).or_default().push(*tensor);
-        }
-        let mut last: Option<usize> = None;
-        for item in &module.items {
-            let Item::Aten { node, .. } = item else {
-                continue;
-            };
-            let mut reads: Vec<TensorId> = argument_nodes(&fx.nodes[*node])
-                .into_iter()
-                .filter_map(|n| demands.views.get(&n).map(|v| v.tensor))
-                .collect();
-            if has_effects(&fx.nodes[*node]) {
-                if let Some(previous) = last {
-                    order.previous.insert(*node, previous);
-                    reads.extend(results.get(&previous).into_iter().flatten());
-                }
-                last = Some(*node);
-            }
-            for tensor in results.get(node).into_iter().flatten() {
-                order.before.insert(*tensor, reads.clone());
-            }
-            // A size that no expression gives is computed by a call, with an example or without.
-            let computes = matches!(&fx.nodes[*node].value, Value::SymInt(_));
-            symbols_of(&fx.nodes[*node].value, &mut |s| {
-                let unbacked = fx.symbols.get(s as usize).is_some_and(|s| s.hint.is_none());
-                if unbacked || computes {
-                    order.binds.entry(s).or_insert(*node);
-                }
-            });
-        }
-        order
-    }
-
-    fn reads(&self, tensor: TensorId) -> Vec<TensorId> {
-        self.before.get(&tensor).cloned().unwrap_or_default()
-    }
-}
-
-fn symbols_of(value: &Value, f: &mut dyn FnMut(u32)) {
-    let mut expr = |e: &IExpr| {
-        e.visit(&mut |a| {
-            if let Atom::Size(s) = a {
-                f(*s);
-            }
-        });
-    };
-    match value {
-        Value::Tensor(meta) => meta.sizes.iter().for_each(&mut expr),
-        Value::SymInt(e) => expr(e),
-        Value::List(items) => items.iter().for_each(|v| symbols_of(v, f)),
-        _ => {}
-    }
+/// The kernel of a launch.
+pub struct Launched {
+    pub kernel: Kernel,
+    pub overlays: Vec<Overlay>,
 }
 
 /// Puts kernels and calls in order and their tensors into memory.
@@ -373,8 +278,8 @@ struct Planner<'a> {
     placed: Vec<Placed>,
     called: HashSet<usize>,
     buffers: HashMap<TensorId, BufferId>,
-    kernels: Vec<Kernel>,
-    by_identity: HashMap<String, KernelId>,
+    /// One for each launch, until equal ones are merged.
+    kernels: Vec<Launched>,
     /// Arena buffers in the order of their first use.
     arena: Vec<BufferId>,
 }
@@ -397,14 +302,16 @@ impl<'a> Planner<'a> {
         options: &CompilerOptions,
     ) -> Result<Planner<'a>, CompileError> {
         let external = external_tensors(nests, fusion, demands);
-        // Their memory is an input's, which may start anywhere.
+        // Their memory is an input's, which may start anywhere, or becomes one's.
         let overwrites: HashSet<TensorId> = module
             .items
             .iter()
             .filter_map(|item| match item {
-                Item::Mutate { copy, .. } => Some(*copy),
+                Item::Mutate { copy, .. } => Some([Some(*copy), copied(module, *copy)]),
                 _ => None,
             })
+            .flatten()
+            .flatten()
             .collect();
         let scheduled = fusion
             .groups
@@ -415,6 +322,10 @@ impl<'a> Planner<'a> {
                 let mut scheduled =
                     schedule(graph, nests, group, target, &|t| external.contains(&t))?;
                 stream(graph, target, &mut scheduled, &|t| !overwrites.contains(&t));
+                // What is stored past the caches is not read in between.
+                let streamed = scheduled.kernel.streamed();
+                let is_cached = |o: &Overlay| !streamed.contains(&Buf::Param(o.written));
+                scheduled.overlays.retain(is_cached);
                 Ok(Some(scheduled))
             })
             .collect::<Result<Vec<_>, CompileError>>()?;
@@ -431,7 +342,6 @@ impl<'a> Planner<'a> {
             called: HashSet::new(),
             buffers: HashMap::new(),
             kernels: Vec::new(),
-            by_identity: HashMap::new(),
             arena: Vec::new(),
         };
         planner.bind_externals();
@@ -448,10 +358,17 @@ impl<'a> Planner<'a> {
     }
 
     fn run(&mut self) -> Result<(), CompileError> {
-        for item in &self.module.items {
-            if let Item::Aten { node, .. } = item {
-                self.call(*node)?;
-            }
+        let (last, calls): (Vec<usize>, Vec<usize>) = self
+            .module
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Aten { node, .. } => Some(*node),
+                Item::Mutate { .. } => None,
+            })
+            .partition(|node| overwrites_input(self.fx, *node));
+        for node in calls {
+            self.call(node)?;
         }
         let outputs: Vec<usize> = self
             .fx
@@ -472,7 +389,21 @@ impl<'a> Planner<'a> {
             }
         }
         for (input, copy) in writes {
-            self.overwrite(input, copy)?;
+            let value = self.buffer(self.new_value(copy)?)?;
+            let Some(target) = self.builder.buffer(input) else {
+                return Err(CompileError::internal(
+                    "plan",
+                    "an overwritten input has no buffer",
+                ));
+            };
+            if overwrite::in_place(&mut self.builder.program, &mut self.kernels, value, target) {
+                self.arena.retain(|b| *b != value);
+            } else {
+                self.overwrite(target, copy)?;
+            }
+        }
+        for node in last {
+            self.call(node)?;
         }
         Ok(())
     }
@@ -741,18 +672,13 @@ impl<'a> Planner<'a> {
             Buf::Local(_) => None,
         });
         let aligned = aligned.collect();
-        let identity = ferroductor_ir::text::identity(&scheduled.kernel);
-        let kernel = match self.by_identity.get(&identity) {
-            Some(known) => *known,
-            None => {
-                let id = KernelId(self.kernels.len() as u32);
-                self.kernels.push(scheduled.kernel);
-                self.by_identity.insert(identity, id);
-                id
-            }
-        };
+        let id = KernelId(self.kernels.len() as u32);
+        self.kernels.push(Launched {
+            kernel: scheduled.kernel,
+            overlays: scheduled.overlays,
+        });
         self.builder.push(Step::Kernel(Launch {
-            kernel,
+            kernel: id,
             buffers,
             aligned,
             sizes,
@@ -766,23 +692,12 @@ impl<'a> Planner<'a> {
 
     /// The tensor that an overwrite copies.
     fn new_value(&self, copy: TensorId) -> Result<TensorId, CompileError> {
-        match &self.module.graph.tensor(copy).source {
-            Source::Pointwise(e) => match &**e {
-                Expr::Load(l) => Ok(l.tensor),
-                _ => Err(CompileError::internal("plan", "an overwrite is no copy")),
-            },
-            _ => Err(CompileError::internal("plan", "an overwrite is no copy")),
-        }
+        copied(self.module, copy)
+            .ok_or_else(|| CompileError::internal("plan", "an overwrite is no copy"))
     }
 
     /// Copies a new value, which is in memory, over an input.
-    fn overwrite(&mut self, input: usize, copy: TensorId) -> Result<(), CompileError> {
-        let Some(target) = self.builder.buffer(input) else {
-            return Err(CompileError::internal(
-                "plan",
-                "an overwritten input has no buffer",
-            ));
-        };
+    fn overwrite(&mut self, target: BufferId, copy: TensorId) -> Result<(), CompileError> {
         for id in self.nests.of_tensor.get(&copy).cloned().unwrap_or_default() {
             let group = self.fusion.of_nest[id.0 as usize];
             self.launch(group, Some((copy, target)))?;
@@ -794,14 +709,45 @@ impl<'a> Planner<'a> {
     fn finish(self) -> Result<(Program, Vec<Kernel>), CompileError> {
         let Planner {
             builder,
-            kernels,
+            mut kernels,
             arena,
             module,
             ..
         } = self;
         let hints = module.graph.hints.clone();
-        let program = crate::arena::finish(builder, &arena, &hints)?;
+        let mut program = crate::arena::finish(builder, &arena, &mut kernels, &hints)?;
+        let kernels = merge_equal(&mut program, kernels);
         Ok((program, kernels))
+    }
+}
+
+/// Leaves one of each kind of kernel that is launched.
+fn merge_equal(program: &mut Program, launched: Vec<Launched>) -> Vec<Kernel> {
+    let mut kernels = Vec::new();
+    let mut known: HashMap<String, KernelId> = HashMap::new();
+    let mut launched: Vec<Option<Kernel>> = launched.into_iter().map(|l| Some(l.kernel)).collect();
+    for step in &mut program.steps {
+        if let Step::Kernel(launch) = step
+            && let Some(kernel) = launched[launch.kernel.0 as usize].take()
+        {
+            let identity = ferroductor_ir::text::identity(&kernel);
+            launch.kernel = *known.entry(identity).or_insert_with(|| {
+                kernels.push(kernel);
+                KernelId(kernels.len() as u32 - 1)
+            });
+        }
+    }
+    kernels
+}
+
+/// The tensor that a copy is one of.
+fn copied(module: &Module, copy: TensorId) -> Option<TensorId> {
+    match &module.graph.tensor(copy).source {
+        Source::Pointwise(e) => match &**e {
+            Expr::Load(l) => Some(l.tensor),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -814,6 +760,14 @@ fn meta_for(tensor: &Tensor) -> TensorMeta {
         is_plain: true,
         requires_grad: false,
     }
+}
+
+/// Does a call put a new value into an input at the graph's end?
+fn overwrites_input(fx: &Fx, node: usize) -> bool {
+    let call = &fx.nodes[node];
+    let is_input =
+        |arg: &Arg| matches!(arg, Arg::Node(n) if fx.nodes[*n].kind == Kind::Placeholder);
+    call.target == "aten.copy_.default" && call.args.first().is_some_and(is_input)
 }
 
 /// Computed tensors that something outside their own kernel reads.

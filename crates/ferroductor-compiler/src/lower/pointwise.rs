@@ -622,22 +622,43 @@ fn copy_(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let meta = node
         .value
         .tensor()
-        .filter(|m| m.is_plain && cx.module.graph.is_dense(&m.sizes, &m.strides))
+        .filter(|m| m.is_plain && cx.module.graph.is_apart(&m.sizes, &m.strides))
         .ok_or_else(|| Reason::new("the destination's elements may overlap"))?;
     let shape = Shape {
         meta: meta.clone(),
         at: variables(meta.sizes.len()),
     };
-    let value = cx.arg(&shape, args, 1, "src")?;
-    let Meaning::Tensor(view) = cx.pointwise(&shape.meta, value) else {
-        return Err(Reason::new("the new value is not a tensor"));
-    };
     // The new value gets memory of its own first, since others may still read the old one.
+    let view = match cx.tensor(args.need(1, "src")?) {
+        Ok(view) if is_as_stored(&cx.module.graph, &view, meta) => view,
+        _ => {
+            let value = cx.arg(&shape, args, 1, "src")?;
+            let Meaning::Tensor(view) = cx.pointwise(&shape.meta, value) else {
+                return Err(Reason::new("the new value is not a tensor"));
+            };
+            view
+        }
+    };
     let element = view.load(&shape.at, &shape.meta.sizes);
     let copy = cx.define(&shape.meta, graph::Source::Pointwise(element));
+    // Its memory is the input's, gaps between the elements included.
+    cx.module.graph.tensors[copy.0 as usize].strides = shape.meta.strides.clone();
     cx.module.items.push(super::Item::Mutate {
         input: *input,
         copy,
     });
     Ok(Meaning::Tensor(view))
+}
+
+/// Is it a whole computed tensor, with the elements in memory as `meta` wants them?
+fn is_as_stored(graph: &graph::Graph, view: &graph::View, meta: &fx::TensorMeta) -> bool {
+    let tensor = graph.tensor(view.tensor);
+    !matches!(
+        tensor.source,
+        graph::Source::External | graph::Source::Inner
+    ) && tensor.dtype == meta.dtype
+        && view.dtype == meta.dtype
+        && tensor.sizes == meta.sizes
+        && tensor.strides == meta.strides
+        && view.is_identity(graph)
 }

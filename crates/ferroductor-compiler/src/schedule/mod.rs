@@ -7,6 +7,7 @@ mod emitter;
 mod eval;
 mod loops;
 mod masked;
+mod overlay;
 pub mod prepare;
 mod reduce;
 mod stream;
@@ -21,6 +22,8 @@ use emitter::Emitter;
 use eval::Evaluator;
 use ferroductor_ir::kernel::*;
 use loops::{Loops, Tiling};
+pub use overlay::Overlay;
+use overlay::overlays;
 use prepare::{Action, prepare};
 pub use stream::stream;
 
@@ -34,6 +37,8 @@ pub struct Scheduled {
     pub sizes: Vec<u32>,
     /// For each error code (from 1), the number of the graph's error.
     pub errors: Vec<u32>,
+    /// Results that may be written over an operand.
+    pub overlays: Vec<Overlay>,
     /// Estimated nanoseconds of a tile.
     pub tile_ns: u32,
 }
@@ -73,8 +78,11 @@ pub fn schedule(
         .sum();
     let tile_ns =
         (tiling.elements.max(1) as f64 * (0.08 + 0.03 * operators as f64)).min(1e9) as u32;
+    let kernel = emitter.finish(name, doc, sizes.len() as u32, tiling.tiles);
+    let overlays = overlays(&prepared, &buffers, &kernel);
     Ok(Scheduled {
-        kernel: emitter.finish(name, doc, sizes.len() as u32, tiling.tiles),
+        kernel,
+        overlays,
         buffers,
         sizes,
         errors,

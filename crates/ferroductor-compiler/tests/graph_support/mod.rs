@@ -37,6 +37,14 @@ impl GraphBuilder {
         self.push(Kind::Placeholder, &target, Vec::new(), shape)
     }
 
+    pub fn input_of(&mut self, dtype: DType, shape: &[i64]) -> usize {
+        let at = self.input(shape);
+        if let Value::Tensor(meta) = &mut self.nodes[at].value {
+            meta.dtype = dtype;
+        }
+        at
+    }
+
     pub fn call(&mut self, target: &str, args: Vec<Arg>, shape: &[i64]) -> usize {
         self.push(Kind::Call, target, args, shape)
     }
