@@ -50,14 +50,40 @@ def test_items_become_sizes():
             close(g(x, torch.tensor(k)), f(x, torch.tensor(k)))
 
 
-def test_floats_as_sizes_of_a_resize():
+def test_memory_of_data_dependent_sizes():
+    """Between kernels, too, what only a call sizes has room for its elements."""
+
+    def f(x, w):
+        rows = torch.nonzero(x > 0).float()
+        y = torch.softmax(rows @ w, -1)
+        z = (y - y.mean(0)) @ w.t()
+        return z.cumsum(0) + rows, (z * rows).sum()
+
+    with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
+        g = compiled(f, fullgraph=True)
+        w = torch.randn(2, 50)
+        for n in (9, 4000, 1):
+            x = torch.randn(n, 5).abs_()
+            close(g(x, w), f(x, w), 1e-4)
+
+
+SCALED = {
+    "nearest": {"mode": "nearest"},
+    "linear": {"mode": "bilinear"},
+    "corners": {"mode": "bilinear", "align_corners": True},
+    "cubic": {"mode": "bicubic", "recompute_scale_factor": True},
+}
+
+
+@pytest.mark.parametrize("how", SCALED)
+def test_floats_as_sizes_of_a_resize(how):
     def f(x, scale: float):
-        return nn.functional.interpolate(x, scale_factor=scale, mode="nearest")
+        return nn.functional.interpolate(x, scale_factor=scale, **SCALED[how]) * 2
 
     g = compiled(f, dynamic=True)
-    for size in (6, 9):
-        x = torch.randn(1, 2, size, size)
-        close(g(x, 1.5), f(x, 1.5))
+    for size, scale in [(6, 1.5), (9, 1.5), (9, 0.7), (11, 2.0)]:
+        x = torch.randn(1, 2, size, size + 1)
+        close(g(x, scale), f(x, scale), 1e-5)
 
 
 class Net(nn.Module):

@@ -52,12 +52,6 @@ pub struct Compiled {
 
 /// Compiles a graph.
 pub fn compile(fx: &Fx, options: &CompilerOptions) -> Result<Compiled, CompileError> {
-    if let Some(symbol) = fx.symbols.iter().find(|s| s.name.contains('(')) {
-        return through_aten(
-            fx,
-            &format!("the size {} is computed in floats", symbol.name),
-        );
-    }
     let mut module = lower(fx, options.numerics);
     let demands = Demands::collect(fx, &mut module);
     let realized = realize::realize(&module.graph, &demands.required);
@@ -91,24 +85,6 @@ pub fn compile(fx: &Fx, options: &CompilerOptions) -> Result<Compiled, CompileEr
         refusals,
         tensor_ir: describe::tensors(&module.graph),
         groups,
-    })
-}
-
-/// Every call in ATen. Kernels over sizes that come out of float arithmetic have given wrong
-/// results (bicubic upsampling by a factor, symbolic), so such graphs stay away from them.
-fn through_aten(fx: &Fx, reason: &str) -> Result<Compiled, CompileError> {
-    let program = crate::aten::identity(fx)?;
-    let classes = (0..fx.nodes.len())
-        .filter(|n| fx.nodes[*n].kind == Kind::Call)
-        .map(|n| (n, Class::Aten(reason.to_string())))
-        .collect();
-    Ok(Compiled {
-        program,
-        kernels: Vec::new(),
-        classes,
-        refusals: Vec::new(),
-        tensor_ir: String::new(),
-        groups: String::new(),
     })
 }
 
@@ -426,6 +402,18 @@ impl<'a> Planner<'a> {
     }
 
     fn need_sizes(&mut self, exprs: &[IExpr]) -> Result<(), CompileError> {
+        for node in self.calls_behind(exprs) {
+            self.call(node)?;
+        }
+        Ok(())
+    }
+
+    fn is_sized_by_call(&self, sizes: &[IExpr]) -> bool {
+        !self.calls_behind(sizes).is_empty()
+    }
+
+    /// The calls that give the sizes in these expressions their values.
+    fn calls_behind(&self, exprs: &[IExpr]) -> Vec<usize> {
         let mut nodes = Vec::new();
         for e in exprs {
             e.visit(&mut |a| {
@@ -436,10 +424,7 @@ impl<'a> Planner<'a> {
                 }
             });
         }
-        for node in nodes {
-            self.call(node)?;
-        }
-        Ok(())
+        nodes
     }
 
     /// Places an ATen call, after what it needs.
@@ -529,7 +514,8 @@ impl<'a> Planner<'a> {
                 format!("`{}` is read before it exists", info.name),
             ));
         }
-        let owned = self.demands.owned.contains(&tensor);
+        // The arena is measured before the first step: what only a step gives a size is apart.
+        let owned = self.demands.owned.contains(&tensor) || self.is_sized_by_call(&info.sizes);
         let place = if owned {
             Place::Output
         } else {

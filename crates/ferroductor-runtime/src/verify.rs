@@ -1,7 +1,8 @@
 //! Checks that a program is well formed, so that running it needs no checks of ids.
 //!
 //! What is checked: every id and slot exists; views refer to earlier buffers; size code reads
-//! earlier entries; calls and results refer to calls placed before; each kernel error has a text.
+//! earlier entries; the arena is measured before the first step; calls and results refer to calls
+//! placed before.
 
 use std::fmt;
 
@@ -98,11 +99,7 @@ impl Check<'_> {
                 if *slot as usize >= at {
                     return fail(format!("size {at} reads size {slot}, which comes later"));
                 }
-                let early = matches!(
-                    self.program.sizes[*slot as usize],
-                    SizeEntry::Unbacked | SizeEntry::Late(_)
-                );
-                if early && !late {
+                if self.is_late(*slot) && !late {
                     return fail(format!("size {at} needs size {slot} before it is bound"));
                 }
             }
@@ -122,6 +119,24 @@ impl Check<'_> {
             Dim::Const(_) => Ok(()),
             Dim::Slot(slot) => self.slot(slot),
         }
+    }
+
+    /// A size that is known when the call starts.
+    fn early(&self, dim: Dim) -> Result<(), ProgramError> {
+        self.dim(dim)?;
+        match dim {
+            Dim::Slot(slot) if self.is_late(slot) => fail(format!(
+                "the arena is measured by size {slot}, which a step computes"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_late(&self, slot: u32) -> bool {
+        matches!(
+            self.program.sizes[slot as usize],
+            SizeEntry::Unbacked | SizeEntry::Late(_)
+        )
     }
 
     fn buffer(&self, buffer: BufferId) -> Result<(), ProgramError> {
@@ -144,7 +159,7 @@ impl Check<'_> {
             self.place(at, &buffer.place)?;
         }
         if let Some(arena) = self.program.arena {
-            self.dim(arena)?;
+            self.early(arena)?;
         }
         Ok(())
     }
@@ -166,7 +181,7 @@ impl Check<'_> {
                 }
             }
             Place::Arena { offset } => {
-                self.dim(*offset)?;
+                self.early(*offset)?;
                 if program.arena.is_none() {
                     return fail(format!("buffer {at} is in an arena that does not exist"));
                 }

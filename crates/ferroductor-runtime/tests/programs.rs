@@ -501,7 +501,7 @@ fn wrong_inputs_are_refused() {
 
 #[test]
 fn malformed_programs_are_refused() {
-    let breaks: [fn(&mut Program); 9] = [
+    let breaks: [fn(&mut Program); 11] = [
         |p| p.steps.push(Step::Kernel(launch(9, &[0], Dim::Const(1)))),
         |p| p.steps.push(Step::Kernel(launch(0, &[9], Dim::Const(1)))),
         |p| p.steps.push(Step::Kernel(launch(0, &[0], slot(9)))),
@@ -514,6 +514,15 @@ fn malformed_programs_are_refused() {
         |p| p.steps.push(Step::Sizes { begin: 1, end: 9 }),
         |p| p.outputs.push(Output::Tensor(BufferId(9))),
         |p| p.arena = None,
+        |p| {
+            p.sizes.push(SizeEntry::Unbacked);
+            p.arena = Some(slot(2));
+        },
+        |p| {
+            p.sizes
+                .push(SizeEntry::Late(SizeCode(vec![SizeOp::Slot(0)])));
+            p.buffers[1].place = Place::Arena { offset: slot(2) };
+        },
         |p| p.sizes[0] = SizeEntry::Code(SizeCode(vec![SizeOp::Slot(1)])),
     ];
     assert_eq!(verify(&two_steps(), 1), Ok(()));
