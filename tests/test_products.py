@@ -1,6 +1,7 @@
 """Matrix products of every layout and of ragged sizes, by the fp64 rule."""
 
 import itertools
+import shutil
 
 import pytest
 import torch
@@ -19,10 +20,10 @@ def _operand(rows, columns, layout, dtype):
     return torch.randn(2 * rows, 3 * columns).to(dtype)[::2, ::3]
 
 
-def _check(function, operands, dtype):
+def _check(function, operands, dtype, codegen="llvm"):
     wide = [x.double() for x in operands]
     exact, eager = function(*wide), function(*operands)
-    got = compiled(function)(*operands)
+    got = compiled(function, options={"codegen": codegen})(*operands)
     assert (got.dtype, got.shape) == (eager.dtype, eager.shape)
     assert got.is_contiguous() == eager.is_contiguous()
     distance = lambda x: (x.double() - exact).square().mean().sqrt().item()
@@ -50,6 +51,59 @@ def test_batches(layout):
         b = _operand(depth, columns, layout, torch.float32).expand(3, depth, columns)
         _check(torch.bmm, [a, b], torch.float32)
         torch._dynamo.reset()
+
+
+#: Depths and columns below, at and beyond the sizes of vectors, groups of columns, strips and runs.
+FEW_SIZES = [(1, 1), (15, 3), (16, 97), (17, 130), (300, 64), (4500, 41), (523, 1100)]
+
+
+@pytest.mark.parametrize("codegen", ["llvm", "cpp"])
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 6, 7, 8, 9, 16])
+def test_few_rows(rows, layout, codegen):
+    if codegen == "cpp" and not (shutil.which("g++") or shutil.which("clang++")):
+        pytest.skip("no C++ compiler on this machine: the C++ half did not run")
+    sizes = FEW_SIZES if codegen == "llvm" else FEW_SIZES[3::3]
+    for dtype in (torch.float32, torch.bfloat16):
+        for depth, columns in sizes:
+            a = _operand(rows, depth, "rows", dtype)
+            b = _operand(depth, columns, layout, dtype)
+            _check(lambda a, b: torch.relu(a @ b) + b[0], [a, b], dtype, codegen)
+            torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+@pytest.mark.parametrize("rows", [1, 4])
+def test_few_rows_of_large_weights(rows, layout):
+    for depth, columns in [(1030, 1100), (513, 2300)]:
+        a, b = _operand(rows, depth, layout, torch.float32), _operand(depth, columns, layout, torch.float32)
+        _check(lambda a, b: a @ b * 2, [a, b], torch.float32)
+        torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("codegen", ["llvm", "cpp"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_weights_that_stay_as_they_are(dtype, codegen):
+    """Few rows against many columns: the input is packed, the weight is read in place."""
+    if codegen == "cpp" and not (shutil.which("g++") or shutil.which("clang++")):
+        pytest.skip("no C++ compiler on this machine: the C++ half did not run")
+    for rows, depth, columns in [(32, 96, 400), (33, 270, 401), (70, 530, 1000), (17, 64, 300)]:
+        for first in ("rows", "columns"):
+            a, b = _operand(rows, depth, first, dtype), _operand(depth, columns, "columns", dtype)
+            bias, residual = torch.randn(columns).to(dtype), torch.randn(rows, columns).to(dtype)
+            function = lambda a, b, bias, residual: torch.relu(a @ b + bias) + residual
+            _check(function, [a, b, bias, residual], dtype, codegen)
+            torch._dynamo.reset()
+
+
+def test_weights_that_stay_as_they_are_with_symbolic_rows():
+    run = compiled(lambda a, b: torch.relu(a @ b) + 1, dynamic=True)
+    b = _operand(130, 500, "columns", torch.float32)
+    for rows in (40, 64, 97, 130):
+        a = torch.randn(rows, 130)
+        exact, eager = torch.relu(a.double() @ b.double()) + 1, torch.relu(a @ b) + 1
+        distance = lambda x: (x.double() - exact).square().mean().sqrt().item()
+        assert distance(run(a, b)) <= 2 * max(distance(eager), 1e-6)
 
 
 def test_cold_weights_of_both_layouts():

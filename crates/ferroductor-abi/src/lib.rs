@@ -7,7 +7,8 @@
 ///
 /// Safety: `pointers` and `sizes` have as many entries as the kernel declares, every pointer is
 /// valid for what the kernel touches, and `scratch` is 64-byte aligned, private to the caller and
-/// as large as the kernel's locals need.
+/// as large as the kernel's locals need. Its first [`SCRATCH_HEAD`] bytes are zero at the first call
+/// of a launch that gets it; a later call of the same launch finds it as the call before left it.
 pub type KernelFn = unsafe extern "C" fn(
     pointers: *const *mut u8,
     sizes: *const i64,
@@ -15,6 +16,10 @@ pub type KernelFn = unsafe extern "C" fn(
     begin: i64,
     end: i64,
 ) -> u32;
+
+/// Bytes of scratch that are zero when a launch begins: what a kernel keeps there to tell whether
+/// the rest of its scratch is already filled.
+pub const SCRATCH_HEAD: usize = 64;
 
 /// A size known when compiled, or an entry of the call's size table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

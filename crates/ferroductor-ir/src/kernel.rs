@@ -81,7 +81,9 @@ pub struct Param {
 }
 
 /// A per-thread array in scratch, 64-byte aligned. Contents are undefined at first; they persist
-/// from tile to tile within one call.
+/// from tile to tile within one call, and to later calls of the same launch that get this scratch.
+/// The first 64 bytes of the first array are zero, or undefined, when a launch begins, but never what
+/// an earlier launch left there: a kernel may keep there which of its arrays are filled.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Local {
     pub dtype: DType,
@@ -189,9 +191,9 @@ pub enum Stmt {
         index: ValueId,
         value: ValueId,
     },
-    /// Asks for the cache line of an element that will be read later, for the second-level cache.
-    /// The index may lie outside the buffer.
-    Prefetch { buf: Buf, index: IExpr },
+    /// Asks for the cache line of an element that will be read later: for the first-level cache if
+    /// that is soon (`near`), else for the second. The index may lie outside the buffer.
+    Prefetch { buf: Buf, index: IExpr, near: bool },
     /// Where the scalar predicate holds, the call returns `code` (non-zero) at once.
     Fail { cond: ValueId, code: u32 },
     /// For readers of the printed forms.

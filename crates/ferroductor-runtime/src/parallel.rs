@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
-use ferroductor_abi::KernelFn;
+use ferroductor_abi::{KernelFn, SCRATCH_HEAD};
 
 use crate::host::{Host, RunError};
 use crate::scratch::with_scratch;
@@ -36,21 +36,36 @@ impl Job<'_> {
         self.tiles.saturating_mul(i64::from(self.tile_ns))
     }
 
-    /// The kernel's code; `None` if there is no memory for scratch.
-    fn run(&self, begin: i64, end: i64) -> Option<u32> {
+    /// Calls `body` with the means to run ranges of tiles, one after the other on the same scratch;
+    /// `None` if there is no memory for it.
+    fn with_kernel<R>(&self, body: impl FnOnce(&dyn Fn(i64, i64) -> u32) -> R) -> Option<R> {
         with_scratch(self.scratch, |scratch| {
-            // SAFETY: whoever made the job holds `KernelFn`'s conditions: pointers and sizes as
-            // the kernel declares; scratch is aligned, private and as large as asked.
-            unsafe {
-                (self.kernel)(
-                    self.pointers.as_ptr(),
-                    self.sizes.as_ptr(),
-                    scratch,
-                    begin,
-                    end,
-                )
+            let head = self.scratch.min(SCRATCH_HEAD);
+            if head > 0 {
+                // SAFETY: scratch is ours and at least `head` bytes long.
+                unsafe { scratch.write_bytes(0, head) };
             }
+            body(&|begin, end| {
+                // SAFETY: whoever made the job holds `KernelFn`'s conditions: pointers and sizes as
+                // the kernel declares; scratch is aligned, private and as large as asked, and this
+                // launch alone has written to it since its head was cleared.
+                unsafe {
+                    (self.kernel)(
+                        self.pointers.as_ptr(),
+                        self.sizes.as_ptr(),
+                        scratch,
+                        begin,
+                        end,
+                    )
+                }
+            })
         })
+    }
+
+    /// Runs all tiles on this thread.
+    fn run_alone(&self) -> u32 {
+        self.with_kernel(|run| run(0, self.tiles))
+            .unwrap_or(NO_SCRATCH)
     }
 }
 
@@ -92,10 +107,10 @@ pub fn launch<H: Host>(host: &H, job: &Job<'_>) -> Result<u32, RunError> {
     }
     let nanoseconds = job.nanoseconds();
     let code = if job.tiles == 1 || nanoseconds < PARALLEL_NS {
-        job.run(0, job.tiles).unwrap_or(NO_SCRATCH)
+        job.run_alone()
     } else {
         match host.threads() {
-            0 | 1 => job.run(0, job.tiles).unwrap_or(NO_SCRATCH),
+            0 | 1 => job.run_alone(),
             threads => launch_on(host, job, threads),
         }
     };
@@ -112,16 +127,24 @@ fn launch_on<H: Host>(host: &H, job: &Job<'_>, threads: usize) -> u32 {
     let shares: Vec<Share> = shares(job.tiles, threads);
     let least = (PIECE_NS / i64::from(job.tile_ns.max(1))).max(1);
     let code = AtomicU32::new(0);
-    host.parallel(threads, &|worker| {
+    let work = |worker: usize, run: &dyn Fn(i64, i64) -> u32| {
         for turn in 0..threads {
             let share = &shares[(worker + turn) % threads];
             while let Some((begin, end)) = share.take(least) {
-                let result = job.run(begin, end).unwrap_or(NO_SCRATCH);
+                let result = run(begin, end);
                 if result != 0 {
-                    code.store(result, Ordering::Relaxed);
-                    return;
+                    return result;
                 }
             }
+        }
+        0
+    };
+    host.parallel(threads, &|worker| {
+        let result = job
+            .with_kernel(|run| work(worker, run))
+            .unwrap_or(NO_SCRATCH);
+        if result != 0 {
+            code.store(result, Ordering::Relaxed);
         }
     });
     code.into_inner()

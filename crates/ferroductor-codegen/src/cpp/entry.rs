@@ -321,7 +321,7 @@ impl Used {
                 Stmt::Store { buf, index, .. }
                 | Stmt::StoreMasked { buf, index, .. }
                 | Stmt::Stream { buf, index, .. }
-                | Stmt::Prefetch { buf, index } => {
+                | Stmt::Prefetch { buf, index, .. } => {
                     self.buffers.insert(*buf);
                     note_sizes(index, &mut self.sizes);
                 }

@@ -91,6 +91,15 @@ template <class T> INLINE void prefetch(const T *from, int64_t index) {
 }",
     ),
     (
+        "prefetch_near",
+        &[],
+        "// Asks for an element that will be read soon. The index may lie outside the array.
+template <class T> INLINE void prefetch_near(const T *from, int64_t index) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(from) + index * sizeof(T);
+  __builtin_prefetch(reinterpret_cast<const void *>(at), 0, 3);
+}",
+    ),
+    (
         "load_where",
         &["lanes"],
         "// Only the elements where the mask holds are touched; the other lanes are 0.

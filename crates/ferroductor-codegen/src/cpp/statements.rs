@@ -89,7 +89,7 @@ impl<'u> Writer<'u> {
             } => self.store_where((*buf, index), *value, *mask),
             Stmt::Scatter { buf, index, value } => self.scatter(*buf, *index, *value),
             Stmt::Stream { buf, index, value } => self.stream(*buf, index, *value),
-            Stmt::Prefetch { buf, index } => self.prefetch(*buf, index),
+            Stmt::Prefetch { buf, index, near } => self.prefetch(*buf, index, *near),
             Stmt::Fail { cond, code } => {
                 let cond = self.context.operand(*cond);
                 self.line(&format!("if ({}) return {code};", cond.text));
@@ -202,10 +202,11 @@ impl<'u> Writer<'u> {
     }
 
     /// By way of an integer, since the address may lie outside the array.
-    fn prefetch(&mut self, buf: Buf, index: &IExpr) {
+    fn prefetch(&mut self, buf: Buf, index: &IExpr, near: bool) {
         let pointer = self.context.pointer(buf).text;
         let index = self.context.index(index);
-        let prefetch = self.context.prelude.template("prefetch");
+        let name = if near { "prefetch_near" } else { "prefetch" };
+        let prefetch = self.context.prelude.template(name);
         self.line(&format!("{prefetch}({pointer}, {});", index.text));
     }
 

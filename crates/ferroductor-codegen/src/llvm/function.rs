@@ -291,8 +291,8 @@ impl<'c, 'm> Emitter<'c, 'm> {
                 let (index, value) = (self.value(*index)?, self.value(*value)?);
                 memory::scatter(&self.b, &self.places, *buf, index, value)
             }
-            Stmt::Prefetch { buf, index } => {
-                memory::prefetch(&self.b, &self.scope, &self.places, (*buf, index))
+            Stmt::Prefetch { buf, index, near } => {
+                memory::prefetch(&self.b, &self.scope, &self.places, (*buf, index), *near)
             }
             Stmt::Fail { cond, code } => self.fail(*cond, *code),
             Stmt::Comment(_) => Ok(()),

@@ -231,21 +231,22 @@ pub(super) fn load<'c>(
     from_memory(b, loaded, Ty::new(place.dtype, lanes))
 }
 
-/// Asks for an element's line: to be read, kept in the second-level cache.
+/// Asks for an element's line: to be read, kept in the first-level cache or the second.
 pub(super) fn prefetch<'c>(
     b: &Build<'c, '_>,
     scope: &Scope<'c>,
     places: &Places<'c>,
     (buf, index): (Buf, &IExpr),
+    near: bool,
 ) -> Result<(), CodegenError> {
     let place = places.get(buf)?;
     let at = address(b, scope, place, index)?;
     let flag = |value| b.context.i32_type().const_int(value, false).into();
-    let (read, second_level, data) = (flag(0), flag(2), flag(1));
+    let (read, level, data) = (flag(0), flag(if near { 3 } else { 2 }), flag(1));
     b.effect(
         "llvm.prefetch",
         &[at.get_type().into()],
-        &[at.into(), read, second_level, data],
+        &[at.into(), read, level, data],
     )
 }
 

@@ -14,6 +14,9 @@ pub fn rule(name: &str) -> Option<Rule> {
     })
 }
 
+/// Elements of a weight whose reading decides how long a product of one row takes.
+const LARGE_WEIGHT: i64 = 1 << 18;
+
 pub(super) fn load(view: &View, at: &[IExpr], extents: &[IExpr]) -> Lowered<Load> {
     match &*view.load(at, extents) {
         Expr::Load(load) => Ok(load.clone()),
@@ -50,7 +53,8 @@ fn contract(
     at_b[rank - 2] = inner;
     let mut meta = meta.clone();
     meta.dtype = dtype;
-    if out_rows(&meta).is_one() {
+    let weight = cx.module.graph.hint_numel(&extents[rank - 1..]);
+    if out_rows(&meta).is_one() && weight < LARGE_WEIGHT {
         return Ok(single_row(cx, (a, &at_a), (b, &at_b), &meta, &extents));
     }
     let source = Source::Contract {
@@ -67,7 +71,7 @@ fn out_rows(meta: &fx::TensorMeta) -> &IExpr {
     &meta.sizes[meta.sizes.len() - 2]
 }
 
-/// One row reads each weight once: a plain reduction over `k`, with nothing to pack.
+/// One row reads each weight once: a plain reduction over `k`, which may compute its operand.
 fn single_row(
     cx: &mut Lowerer<'_>,
     (a, at_a): (&View, &[IExpr]),

@@ -293,18 +293,11 @@ impl<'a> Emitter<'a> {
         id
     }
 
-    /// A register declared in the setup block: it lives as long as the call.
-    pub fn setup_register(&mut self, value: Literal, ty: Ty) -> RegId {
-        let init = self.fresh(ty, 0);
-        self.registers.push(ty);
-        let id = RegId(self.registers.len() as u32 - 1);
-        let block = &mut self.scopes[0].block;
-        block.push(Stmt::Let {
-            id: init,
-            op: Op::Const { value, ty },
-        });
-        block.push(Stmt::Reg { id, init });
-        id
+    /// A number that outlives the calls of a launch on this scratch, zero or arbitrary at first: the
+    /// first array of all. To be declared before any other.
+    pub fn kept_number(&mut self, name: &str) -> Buf {
+        debug_assert!(self.locals.is_empty());
+        self.local(DType::I64, IExpr::one(), name)
     }
 
     pub fn register_type(&self, id: RegId) -> Ty {

@@ -648,7 +648,8 @@ impl Generator {
         let scalar = self.scalar_type();
         let buf = self.buffer(scalar, false);
         let index = self.start(1);
-        block.push(Stmt::Prefetch { buf, index });
+        let near = self.rng.one_in(2);
+        block.push(Stmt::Prefetch { buf, index, near });
     }
 
     fn register(&mut self, block: &mut Block) {

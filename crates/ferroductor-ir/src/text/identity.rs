@@ -178,9 +178,10 @@ impl Renumber {
                 index: self.value(*index),
                 value: self.value(*value),
             },
-            Stmt::Prefetch { buf, index } => Stmt::Prefetch {
+            Stmt::Prefetch { buf, index, near } => Stmt::Prefetch {
                 buf: *buf,
                 index: self.index(index),
+                near: *near,
             },
             Stmt::Fail { cond, code } => Stmt::Fail {
                 cond: self.value(*cond),

@@ -427,11 +427,12 @@ impl Parser {
                     value: self.value()?,
                 })
             }
-            "prefetch" => {
+            "prefetch" | "prefetch_near" => {
+                let near = word == "prefetch_near";
                 let buf = self.buffer()?;
                 let index = self.index()?;
                 self.symbol("]")?;
-                Ok(Stmt::Prefetch { buf, index })
+                Ok(Stmt::Prefetch { buf, index, near })
             }
             "fail" => {
                 let code = self.small_int("the code of a failed check")?;

@@ -169,8 +169,9 @@ impl Printer {
                     value.0
                 );
             }
-            Stmt::Prefetch { buf, index } => {
-                line!(self, "prefetch {}[{index}]", buffer_name(*buf));
+            Stmt::Prefetch { buf, index, near } => {
+                let word = if *near { "prefetch_near" } else { "prefetch" };
+                line!(self, "{word} {}[{index}]", buffer_name(*buf));
             }
             Stmt::Fail { cond, code } => line!(self, "fail {code} if %{}", cond.0),
             Stmt::Comment(text) if text.chars().any(char::is_control) => {

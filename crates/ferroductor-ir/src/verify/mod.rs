@@ -392,7 +392,7 @@ impl Verifier<'_> {
             Stmt::Scatter { buf, index, value } => self
                 .scatter(*buf, *index, *value)
                 .map_err(self.at("scatter")),
-            Stmt::Prefetch { buf, index } => types::element(self.kernel, *buf)
+            Stmt::Prefetch { buf, index, .. } => types::element(self.kernel, *buf)
                 .and_then(|_| types::check_index(index, self.kernel, &self.scope))
                 .map_err(self.at("prefetch")),
             Stmt::Fail { cond, code } => {

@@ -1,10 +1,12 @@
-//! Fetching the next panel's columns while the present panel is multiplied.
+//! Fetching what is needed next while the present tile is multiplied.
 //!
 //! A weight is read once per call, from memory. Packing it would wait for every line; a product
 //! leaves room for one prefetch in each step. The lines of the next panel are spread over all the
-//! steps that are made with the present one: `rows / mr` register tiles of `depth` steps.
+//! steps that are made with the present one: `rows / mr` register tiles of `depth` steps. Where the
+//! roles are exchanged, the weight's next rows are spread over the steps of the present ones.
 
 use super::{Product, Result};
+use crate::graph::TensorId;
 use ferroductor_ir::IExpr;
 use ferroductor_ir::kernel::Stmt;
 
@@ -24,6 +26,9 @@ enum Walk {
 impl Product<'_, '_> {
     /// Prefetches for one step of the register tile at `row`, whose panel starts at column `n0`.
     pub(super) fn fetch_ahead(&mut self, row: &IExpr, n0: &IExpr, step: &IExpr) -> Result<()> {
+        if self.exchanged {
+            return self.fetch_rows_ahead(row, step);
+        }
         let Some(walk) = self.walk() else {
             return Ok(());
         };
@@ -50,15 +55,49 @@ impl Product<'_, '_> {
             return Ok(());
         };
         let index = self.eval.place(&self.b.index[0].clone());
-        self.eval.emitter.statement(Stmt::Prefetch { buf, index });
+        let near = true;
+        self.eval
+            .emitter
+            .statement(Stmt::Prefetch { buf, index, near });
         Ok(())
+    }
+
+    /// Prefetches the rows of the next register tile, where they and the present ones are one run of
+    /// memory: as many elements in each step as there are rows. Rows so long that a tile of them
+    /// fills the first-level cache are left to the processor, which sees them coming.
+    fn fetch_rows_ahead(&mut self, row: &IExpr, step: &IExpr) -> Result<()> {
+        let offset = self.a.index[0].clone();
+        let along_m = self.m.stride(self.prepared, &offset);
+        let one_run = along_m.is_some_and(|s| s == self.k.extent) && self.k.axes.len() == 1;
+        let item = self.graph.tensor(self.a.tensor).dtype.size() as i64;
+        let tile_bytes = self.graph.hint(&self.k.extent) * self.mr * item;
+        let stays = tile_bytes <= self.eval.emitter.target.l1_bytes as i64;
+        if !one_run || !stays || self.bytes(self.a.tensor) < COLD_BYTES {
+            return Ok(());
+        }
+        let (m, k) = (self.m.clone(), self.k.clone());
+        self.set_linear(&m, &(row + &IExpr::constant(self.mr)));
+        self.set(&k, &(step * &IExpr::constant(self.mr * self.pair)));
+        let buf = self.buffer(&self.a.clone())?;
+        let index = self.eval.place(&offset);
+        let near = true;
+        self.eval
+            .emitter
+            .statement(Stmt::Prefetch { buf, index, near });
+        Ok(())
+    }
+
+    fn bytes(&self, tensor: TensorId) -> i64 {
+        let tensor = self.graph.tensor(tensor);
+        let elements = self.graph.hint_numel(&tensor.sizes);
+        elements.saturating_mul(tensor.dtype.size() as i64)
     }
 
     /// `None` where fetching would not pay, or the operand's layout has no simple walk.
     fn walk(&self) -> Option<Walk> {
         let tensor = self.graph.tensor(self.b.tensor);
         let item = tensor.dtype.size() as i64;
-        let bytes = self.graph.hint_numel(&tensor.sizes).saturating_mul(item);
+        let bytes = self.bytes(self.b.tensor);
         let simple = self.n.axes.len() == 1 && self.k.axes.len() == 1;
         if bytes < COLD_BYTES || !simple || self.panels > 1 {
             return None;

@@ -13,6 +13,8 @@
 mod ahead;
 mod columns;
 mod direct;
+mod exchange;
+mod few;
 mod follow;
 mod rows;
 mod windows;
@@ -57,6 +59,8 @@ struct Product<'a, 'b> {
     k: Dimension,
     /// Nothing is packed: see [`direct`].
     direct: bool,
+    /// Rows and columns have changed places: see [`exchange`].
+    exchanged: bool,
     mr: i64,
     /// Vectors per row of the register tile, and (f32) lanes of one.
     vectors: i64,
@@ -68,6 +72,8 @@ struct Product<'a, 'b> {
     /// Panels of a kernel tile, and where the present one starts among them.
     panels: i64,
     panel_start: IExpr,
+    /// Where the register tile starts in the tile buffer.
+    tile_start: IExpr,
 }
 
 /// A way of the first-level cache in bytes, and how many ways there are at least.
@@ -132,6 +138,7 @@ pub fn emit<'b>(
         b: b.clone(),
         inside: inside.clone(),
         direct: false,
+        exchanged: false,
         mr: 1,
         vectors: 1,
         lanes: i64::from(eval.emitter.target.lanes(DType::F32)),
@@ -139,15 +146,21 @@ pub fn emit<'b>(
         block: None,
         panels: 1,
         panel_start: IExpr::zero(),
+        tile_start: IExpr::zero(),
         eval,
     };
     product.separate_columns();
     product.direct = product.is_direct();
+    if !product.direct
+        && let Some(form) = product.few_rows()
+    {
+        return product.emit_few_rows(form);
+    }
     if product.direct {
         product.choose_direct_shape();
     } else {
-        product.choose_shape();
         product.pair = product.choose_pair();
+        product.choose_shape();
     }
     product.emit()
 }
@@ -214,8 +227,29 @@ impl Product<'_, '_> {
         self.n = n;
     }
 
-    /// The register tile that wastes least on the ragged edges.
+    /// The register tile that wastes least on the ragged edges, with the roles as they are or
+    /// exchanged.
     fn choose_shape(&mut self) {
+        let isa = self.eval.emitter.target.isa;
+        let (mut shape, mut cost) = self.best_shape(shapes(isa));
+        if self.may_be_exchanged() {
+            cost = cost.saturating_add(self.turning_cost());
+            self.exchange();
+            let (other, other_cost) = self.best_shape(exchange::shapes(isa));
+            if other_cost.saturating_add(self.turning_cost()) < cost {
+                shape = other;
+            } else {
+                self.exchange();
+            }
+        }
+        let m = self.graph.hint(&self.m.extent).max(1);
+        let symbolic = self.m.extent.as_const().is_none();
+        self.mr = if symbolic { shape.0 } else { shape.0.min(m) };
+        self.vectors = shape.1;
+    }
+
+    /// The shape of least cost, and its cost in multiplications for each step through `k`.
+    fn best_shape(&self, shapes: &[(i64, i64)]) -> ((i64, i64), i64) {
         let (m, n) = (
             self.graph.hint(&self.m.extent).max(1),
             self.graph.hint(&self.n.extent).max(1),
@@ -231,14 +265,11 @@ impl Product<'_, '_> {
             let crowded = rows_in_a_set(mr, row_bytes) > CACHE_WAYS;
             padded + surcharge + if crowded { padded } else { 0 }
         };
-        let best = shapes(self.eval.emitter.target.isa)
+        shapes
             .iter()
-            .copied()
-            .min_by_key(|s| cost(*s))
-            .unwrap_or((4, 1));
-        let symbolic = self.m.extent.as_const().is_none();
-        self.mr = if symbolic { best.0 } else { best.0.min(m) };
-        self.vectors = best.1;
+            .map(|shape| (*shape, cost(*shape)))
+            .min_by_key(|(_, cost)| *cost)
+            .unwrap_or(((4, 1), i64::MAX))
     }
 
     /// Pair products need bf16 on both sides, the instruction, and an even `k`.
@@ -311,6 +342,7 @@ impl Product<'_, '_> {
         self.panels = self.choose_panels();
         let groups = panels.ceil_div(self.panels);
 
+        let packed = self.eval.emitter.kept_number("packed");
         let panel_elements = match self.direct {
             true => IExpr::zero(),
             false => &depth * &IExpr::constant(nr * self.panels),
@@ -321,12 +353,12 @@ impl Product<'_, '_> {
             .emitter
             .local(packed_type, panel_elements, "panel");
         let tables = self.tables(&columns);
+        let tile_rows = if self.exchanged { ROWS_PER_TILE } else { mr };
         let tile = self
             .eval
             .emitter
-            .local(DType::F32, IExpr::constant(mr * nr), "tile");
-        let i64_ty = Ty::scalar(DType::I64);
-        let packed = self.eval.emitter.setup_register(Literal::Int(-1), i64_ty);
+            .local(DType::F32, IExpr::constant(tile_rows * nr), "tile");
+        let turned = self.exchanged.then(|| self.turned_block());
 
         // Tile id: row blocks fastest, so that neighbours share a panel.
         let id = IExpr::var(TILE.0);
@@ -342,10 +374,7 @@ impl Product<'_, '_> {
         self.set(&dimension, &batch);
         let first_panel = &group * &IExpr::constant(self.panels);
 
-        let key_value = self.eval.emitter.push(Op::Index { expr: key.clone() });
-        let last = self.eval.emitter.get(packed);
-        let stale = self.eval.emitter.prim(Prim::Ne, &[key_value, last])?;
-        self.eval.open_if(stale);
+        self.open_if_stale(packed, &key)?;
         self.each_panel(&first_panel, &panels, &depth, &mut |this, n0| {
             if this.direct {
                 this.fill_tables(&tables, n0, &columns)
@@ -353,8 +382,7 @@ impl Product<'_, '_> {
                 this.pack_panel(pack, &tables, n0, &columns, &depth)
             }
         })?;
-        self.eval.emitter.set(packed, key_value);
-        self.eval.close();
+        self.close_filled(packed, &key);
 
         let first = &block * &IExpr::constant(ROWS_PER_TILE);
         let end = (&first + &IExpr::constant(ROWS_PER_TILE)).smaller(&rows);
@@ -372,7 +400,14 @@ impl Product<'_, '_> {
             if this.direct {
                 this.multiply_directly(&tables, tile, &row, n0)?;
             } else {
+                if turned.is_some() {
+                    this.tile_start = &(&row - &first) * &IExpr::constant(nr);
+                }
                 this.multiply(pack, tile, &row, &rows, &depth, n0)?;
+            }
+            if let Some(turned) = turned {
+                this.eval.close();
+                return this.follow_turned((tile, turned), (n0, &columns), (&first, &rows));
             }
             this.follow(tile, &row, &end, n0, &columns)?;
             this.eval.close();
@@ -382,6 +417,28 @@ impl Product<'_, '_> {
             tiles: &(&batches * &groups) * &row_blocks,
             elements: self.tile_cost(),
         })
+    }
+
+    /// Opens a block that runs where the arrays were not filled for `key` last.
+    fn open_if_stale(&mut self, filled: Buf, key: &IExpr) -> Result<()> {
+        let expr = key + &IExpr::one();
+        let wanted = self.eval.emitter.push(Op::Index { expr });
+        let present = self.eval.emitter.push_here(Op::Load {
+            buf: filled,
+            index: IExpr::zero(),
+            lanes: 1,
+        });
+        let stale = self.eval.emitter.prim(Prim::Ne, &[wanted, present])?;
+        self.eval.open_if(stale);
+        Ok(())
+    }
+
+    /// Closes that block and notes that the arrays are filled for `key`.
+    fn close_filled(&mut self, filled: Buf, key: &IExpr) {
+        let expr = key + &IExpr::one();
+        let key = self.eval.emitter.push(Op::Index { expr });
+        self.eval.emitter.store(filled, IExpr::zero(), key);
+        self.eval.close();
     }
 
     /// A block of rows that has to be copied serves several panels, as long as they stay in the
@@ -540,7 +597,7 @@ impl Product<'_, '_> {
         }
         self.eval.close();
         for (n, register) in sums.into_iter().enumerate() {
-            let index = IExpr::constant(n as i64 * self.lanes);
+            let index = &self.tile_start + &IExpr::constant(n as i64 * self.lanes);
             let mut value = self.eval.emitter.get(register);
             if !single {
                 let before = self.eval.emitter.push_here(Op::Load {
@@ -563,7 +620,8 @@ impl Product<'_, '_> {
         let zero = self.eval.emitter.constant(Literal::Float(0.0), ty);
         let size = IExpr::constant(self.mr * self.nr());
         let at = self.eval.open_for(IExpr::zero(), size, self.lanes);
-        self.eval.emitter.store(tile, at, zero);
+        let index = &self.tile_start + &at;
+        self.eval.emitter.store(tile, index, zero);
         self.eval.close();
         Ok(())
     }
