@@ -9,7 +9,7 @@ use super::args::variables;
 use super::matmul::load;
 use super::windows::Window;
 use super::{Args, Lowered, Lowerer, Meaning, Reason, Rule};
-use crate::graph::{self, Combine, Expr, Load, Source, View, contiguous_strides, prim};
+use crate::graph::{self, Combine, E, Expr, Load, Part, Source, View, contiguous_strides, prim};
 use crate::layout::geometry;
 use ferroductor_ir::{DType, Extents, IExpr, Prim, fx};
 use std::sync::Arc;
@@ -217,14 +217,55 @@ impl Convolution {
         });
         let (image, channel) = (self.input.sizes[0].clone(), self.input.sizes[1].clone());
         let sizes = self.arranged(image, channel, parts.collect(), rows.collect());
+        let source = match self.whole_quotients(readings) {
+            Some(whole) => Source::Assemble(self.split_rows(whole, readings, &sizes)),
+            None => {
+                Source::Pointwise(self.rearranged_value(readings, &variables(sizes.len()), &sizes))
+            }
+        };
+        let copy = cx.intermediate(self.input.dtype, sizes, source);
+        cx.module.graph.tensors[copy.tensor.0 as usize].op = "windows".into();
+        copy
+    }
+
+    /// How many quotients of the innermost dimension every phase has, where some have one more.
+    fn whole_quotients(&self, readings: &[Reading]) -> Option<IExpr> {
+        let (window, reading) = self.windows.last().zip(readings.last())?;
+        let whole = window.input.floor_div(&IExpr::constant(window.stride));
+        let is_ragged = *reading == Reading::Phases && window.phases() > 1;
+        (is_ragged && whole != window.quotients()).then_some(whole)
+    }
+
+    /// The rearranged input with the last quotient apart, which only some phases have: up to there
+    /// positions need no limit and rows are read in vectors.
+    fn split_rows(&self, whole: IExpr, readings: &[Reading], sizes: &[IExpr]) -> Vec<Part> {
+        let last = sizes.len() - 1;
+        let part = |begin: IExpr, extent: IExpr| {
+            let mut offset = vec![IExpr::zero(); sizes.len()];
+            let mut extents = sizes.to_vec();
+            let mut at = variables(sizes.len());
+            at[last] = &at[last] + &begin;
+            offset[last] = begin;
+            extents[last] = extent;
+            Part {
+                value: self.rearranged_value(readings, &at, &extents),
+                offset,
+                extents,
+            }
+        };
+        let rest = &sizes[last] - &whole;
+        vec![part(IExpr::zero(), whole.clone()), part(whole, rest)]
+    }
+
+    /// The element `at` of the rearranged input; `domain` bounds the variables in `at`.
+    fn rearranged_value(&self, readings: &[Reading], at: &[IExpr], domain: &[IExpr]) -> E {
         let n = self.windows.len();
-        let at = variables(sizes.len());
         let (image, channel, first_part) = match self.merged {
             true => (&at[n + 1], &at[0], 1),
             false => (&at[0], &at[1], 2),
         };
         let mut index = vec![image.clone(), channel.clone()];
-        for (d, (window, reading)) in dimensions().enumerate() {
+        for (d, (window, reading)) in self.windows.iter().zip(readings).enumerate() {
             let (part, row) = (&at[first_part + d], &at[2 + n + d]);
             let stride = IExpr::constant(window.stride);
             let single = IExpr::constant((-window.padding).rem_euclid(window.stride));
@@ -234,12 +275,9 @@ impl Convolution {
                 Reading::Phases => &(row * &stride) + part,
                 Reading::Unfolded => window.position(row, part),
             };
-            index.push(within(&position, &window.input, &sizes));
+            index.push(within(&position, &window.input, domain));
         }
-        let value = self.input.load(&index, &sizes);
-        let copy = cx.intermediate(self.input.dtype, sizes, Source::Pointwise(value));
-        cx.module.graph.tensors[copy.tensor.0 as usize].op = "windows".into();
-        copy
+        self.input.load(&index, domain)
     }
 
     /// One item per dimension of the rearranged input, in its order.
