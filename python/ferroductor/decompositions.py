@@ -16,6 +16,8 @@ import torch
 #: with the reason. Names are packets (`aten.gelu`) or overloads (`aten.gelu.default`).
 KEEP_WHOLE: dict[str, str] = {
     "aten.index_select": "taken apart it would accept negative indices",
+    "aten._softmax": "one division for each row, no rounding between its steps",
+    "aten.gelu": "its approximation by the exponential function needs no hyperbolic tangent",
     "aten.max_pool2d_with_indices": "one pass over the window gives values and positions",
     "aten.max_pool3d_with_indices": "one pass over the window gives values and positions",
     "aten.max_pool2d_with_indices_backward": "positions need no index arithmetic",

@@ -29,6 +29,7 @@ fn limits(target: &Target) -> Limits {
     Limits {
         max_lanes: 2 * target.isa.vector_bytes() as u32 / 4,
         fma: target.has_fma,
+        scale: target.has_scale(),
         dot_bf16: target.has_bf16,
         ..Limits::default()
     }

@@ -170,6 +170,7 @@ fn functions_are_inlined_with_names_of_their_own() {
             (ValueId(3), prim(Prim::Select, &[2, 1, 0])),
         ],
         result: ValueId(3),
+        rare: None,
         doc: String::new(),
     }];
     let a = [1.0f32, -2.0, 3.0, f32::INFINITY];

@@ -3,6 +3,7 @@
 
 mod llvm_common;
 
+use ferroductor_ir::interp::scalar;
 use ferroductor_ir::kernel::*;
 use ferroductor_ir::prim::{Literal, Prim};
 use ferroductor_ir::{DType, Scalar};
@@ -193,6 +194,14 @@ macro_rules! float_lane {
                         }
                     }
                     Prim::CopySign => a.copysign(b),
+                    Prim::Scale if !runnable_targets().iter().any(Target::has_scale) => {
+                        return None;
+                    }
+                    Prim::Scale => {
+                        let operands = [a.to_bits().into(), b.to_bits().into()];
+                        let lane = scalar::prim(prim, DType::$dtype, &operands);
+                        <$t>::from_bits(lane.unwrap() as _)
+                    }
                     _ => return None,
                 };
                 Some(if result.is_nan() { <$t>::NAN } else { result })

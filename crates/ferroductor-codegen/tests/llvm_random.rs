@@ -19,6 +19,7 @@ const SEEDS: u64 = 400;
 fn limits(target: &Target) -> Limits {
     Limits {
         fma: target.has_fma,
+        scale: target.has_scale(),
         dot_bf16: target.has_bf16,
         ..Limits::default()
     }

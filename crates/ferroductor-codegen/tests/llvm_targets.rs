@@ -83,6 +83,7 @@ fn random_kernels() {
     for target in all_targets() {
         let limits = Limits {
             fma: target.has_fma,
+            scale: target.has_scale(),
             dot_bf16: target.has_bf16,
             max_lanes: 64,
             ..Limits::default()

@@ -5,7 +5,7 @@ mod math_support;
 use ferroductor_compiler::math;
 use ferroductor_ir::DType;
 use ferroductor_ir::prim::Prim;
-use math_support::{Column, function, instructions, run, ulp_error_f32};
+use math_support::{Column, KINDS, function, row, run, ulp_error_f32};
 
 const LANES: usize = 4096;
 
@@ -73,10 +73,10 @@ fn operands(count: u32) -> Vec<f32> {
     operands
 }
 
-/// The greatest error over the operands and where it is, with a fused multiply-add and without.
-fn worst(prim: Prim, exact: fn(f64) -> f64, operands: &[f32]) -> [(f64, f32); 2] {
-    let functions = [true, false].map(|has_fma| function(prim, DType::F32, LANES, has_fma));
-    let mut worst = [(0.0, 0.0); 2];
+/// The greatest error over the operands and where it is, for each kind of target.
+fn worst(prim: Prim, exact: fn(f64) -> f64, operands: &[f32]) -> [(f64, f32); 3] {
+    let functions = KINDS.map(|kind| function(prim, DType::F32, LANES, kind));
+    let mut worst = [(0.0, 0.0); 3];
     for chunk in operands.chunks(LANES) {
         let expected: Vec<f64> = chunk.iter().map(|&x| exact(x.into())).collect();
         for (worst, function) in worst.iter_mut().zip(&functions) {
@@ -122,10 +122,7 @@ fn print_greatest_errors() {
     let operands = operands(1 << 24);
     for &(prim, exact) in UNARY {
         let bound = math::error_bound(prim, DType::F32).expect("a bound");
-        let [fused, separate] =
-            [true, false].map(|fma| instructions(&function(prim, DType::F32, 1, fma)));
-        let [with, without] = worst(prim, exact, &operands);
-        let errors = format!("{:.3} | {:.3}", with.0, without.0);
-        println!("| {prim} | {bound} | {errors} | {fused} | {separate} |");
+        let errors = worst(prim, exact, &operands).map(|worst| worst.0);
+        println!("{}", row(prim, DType::F32, bound, errors));
     }
 }

@@ -6,7 +6,7 @@ use ferroductor_compiler::math;
 use ferroductor_ir::DType;
 use ferroductor_ir::prim::Prim;
 use math_support::exact::{Exact, ulp_error};
-use math_support::{Column, function, instructions, run};
+use math_support::{Column, KINDS, function, row, run};
 
 /// Functions of one operand: least and greatest operand of the bulk of the samples, and those
 /// between which results are finite and not zero.
@@ -53,16 +53,16 @@ fn operands(count: usize, middle: [f64; 2], range: [f64; 2]) -> Vec<f64> {
     all
 }
 
-/// The greatest error and its operand, with a fused multiply-add and without.
-fn worst(prim: Prim, operands: &[f64], exact: &mut Exact) -> [(f64, f64); 2] {
-    let results = [true, false].map(|has_fma| {
-        let function = function(prim, DType::F64, operands.len(), has_fma);
+/// The greatest error and its operand, for each kind of target.
+fn worst(prim: Prim, operands: &[f64], exact: &mut Exact) -> [(f64, f64); 3] {
+    let results = KINDS.map(|kind| {
+        let function = function(prim, DType::F64, operands.len(), kind);
         match run(&function, &[Column::F64(operands.to_vec())]) {
             Column::F64(results) => results,
             other => panic!("{prim} gives {other:?}"),
         }
     });
-    let mut worst = [(0.0, 0.0); 2];
+    let mut worst = [(0.0, 0.0); 3];
     for (at, &x) in operands.iter().enumerate() {
         let value = exact.value(prim, x, 0.0);
         for (worst, results) in worst.iter_mut().zip(&results) {
@@ -118,19 +118,18 @@ fn points(count: usize) -> Vec<(f64, f64)> {
     near.chain(any).filter(quotient).collect()
 }
 
-/// The greatest error of a function of two operands and its operands, with a fused multiply-add
-/// and without.
-fn worst_of_two(prim: Prim, pairs: &[(f64, f64)], exact: &mut Exact) -> [(f64, (f64, f64)); 2] {
+/// The greatest error of a function of two operands and its operands, for each kind of target.
+fn worst_of_two(prim: Prim, pairs: &[(f64, f64)], exact: &mut Exact) -> [(f64, (f64, f64)); 3] {
     let (xs, ys): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
-    let results = [true, false].map(|has_fma| {
-        let function = function(prim, DType::F64, pairs.len(), has_fma);
+    let results = KINDS.map(|kind| {
+        let function = function(prim, DType::F64, pairs.len(), kind);
         let columns = [Column::F64(xs.clone()), Column::F64(ys.clone())];
         match run(&function, &columns) {
             Column::F64(results) => results,
             other => panic!("{prim} gives {other:?}"),
         }
     });
-    let mut worst = [(0.0, (0.0, 0.0)); 2];
+    let mut worst = [(0.0, (0.0, 0.0)); 3];
     for (at, &(x, y)) in pairs.iter().enumerate() {
         let value = exact.value(prim, x, y);
         for (worst, results) in worst.iter_mut().zip(&results) {
@@ -163,18 +162,15 @@ fn print_greatest_errors() {
         (Prim::Pow, power_operands(2000)),
         (Prim::Atan2, points(2000)),
     ] {
-        let [with, without] = worst_of_two(prim, &pairs, &mut exact);
-        print_row(prim, with.0, without.0);
+        print_row(prim, worst_of_two(prim, &pairs, &mut exact).map(|w| w.0));
     }
     for &(prim, middle, range) in UNARY {
-        let [with, without] = worst(prim, &operands(2000, middle, range), &mut exact);
-        print_row(prim, with.0, without.0);
+        let operands = operands(2000, middle, range);
+        print_row(prim, worst(prim, &operands, &mut exact).map(|w| w.0));
     }
 }
 
-fn print_row(prim: Prim, with: f64, without: f64) {
+fn print_row(prim: Prim, errors: [f64; 3]) {
     let bound = math::error_bound(prim, DType::F64).expect("a bound");
-    let [fused, separate] =
-        [true, false].map(|fma| instructions(&function(prim, DType::F64, 1, fma)));
-    println!("| {prim} | {bound} | {with:.3} | {without:.3} | {fused} | {separate} |");
+    println!("{}", row(prim, DType::F64, bound, errors));
 }

@@ -109,7 +109,8 @@ pub struct Kernel {
     pub body: Block,
 }
 
-/// Defines a prim that is not basic, for one type and lane count. Straight-line code.
+/// Defines a prim that is not basic, for one type and lane count. Straight-line code but for the
+/// operands that need more of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {
     pub prim: Prim,
@@ -119,8 +120,31 @@ pub struct Function {
     pub params: Vec<ValueId>,
     pub body: Vec<(ValueId, Op)>,
     pub result: ValueId,
+    /// What the body is not right for, if anything.
+    pub rare: Option<Rare>,
     /// Accuracy and source, for the printed C++.
     pub doc: String,
+}
+
+/// The other result of a function for operands that are seldom met and dear to handle, such as the
+/// sine of a huge number. A lane's result depends on no other lane; the code is skipped where no
+/// lane needs it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rare {
+    /// A predicate of the function's body: which lanes take this result.
+    pub lanes: ValueId,
+    /// May use what the function's body defines, but not the other way round.
+    pub body: Vec<(ValueId, Op)>,
+    pub result: ValueId,
+}
+
+impl Function {
+    /// All of its code, in order.
+    pub fn code(&self) -> impl DoubleEndedIterator<Item = &(ValueId, Op)> {
+        self.body
+            .iter()
+            .chain(self.rare.iter().flat_map(|rare| &rare.body))
+    }
 }
 
 pub type Block = Vec<Stmt>;
@@ -338,6 +362,10 @@ impl Target {
             Isa::Avx2 => scalar.size() >= 4,
             Isa::Sse42 | Isa::Neon => false,
         }
+    }
+    /// Does one instruction multiply by a power of two, [`Prim::Scale`]?
+    pub fn has_scale(&self) -> bool {
+        self.isa == Isa::Avx512
     }
     /// Lanes of a full vector of this scalar type.
     pub fn lanes(&self, scalar: Scalar) -> u32 {

@@ -37,6 +37,9 @@ prims! {
     Abs "abs" 1 true;
     /// One rounding. Only where the target has the instruction; else the compiler emits mul, add.
     Fma "fma" 3 true;
+    /// `a * 2^floor(b)`, rounded once. A quiet NaN times an infinite power is that power; otherwise
+    /// NaN stays. Only where the target has the instruction.
+    Scale "scale" 2 true;
     Sqrt "sqrt" 1 true;
     Floor "floor" 1 true;
     Ceil "ceil" 1 true;

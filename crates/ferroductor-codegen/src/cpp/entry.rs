@@ -97,6 +97,9 @@ impl Unit {
         for (id, op) in &function.body {
             writer.define(*id, op);
         }
+        if let Some(rare) = &function.rare {
+            writer.rare(function, rare);
+        }
         let result = writer.context.operand(function.result);
         writer.line(&format!("return {};", result.text));
         let body = writer.text;

@@ -26,7 +26,7 @@ impl Masks {
     }
 
     pub fn of_function(function: &Function, types: &Types) -> Masks {
-        let ops: Vec<(ValueId, &Op)> = function.body.iter().map(|(id, op)| (*id, op)).collect();
+        let ops: Vec<(ValueId, &Op)> = function.code().map(|(id, op)| (*id, op)).collect();
         let mut masks = Masks::default();
         masks.widths_from_operands(&ops, types);
         masks.widths_from_uses(&ops, types);

@@ -611,6 +611,28 @@ impl<'u> Context<'u> {
         choice
     }
 
+    /// Does the predicate hold in some lane?
+    pub fn any(&mut self, lanes: ValueId) -> Expr {
+        let width = self.masks.value(lanes);
+        let mask = self.mask(lanes, width);
+        if self.types[lanes].lanes == 1 {
+            return mask;
+        }
+        let ty = CType::new(Lane::signed(width), self.types[lanes].lanes);
+        let mask = self.typed_mask(mask, ty);
+        Expr::call(self.prelude.template("any"), &[&mask])
+    }
+
+    /// The rare result in the lanes that take it, the ordinary one elsewhere.
+    pub fn choice(&mut self, rare: &Rare, ordinary: ValueId) -> Expr {
+        let ty = self.types[ordinary];
+        let condition = self.mask(rare.lanes, ty.scalar.size() as u32);
+        let goal = self.ctype(ordinary);
+        let a = self.operand_of_width(rare.result, goal);
+        let b = self.operand_of_width(ordinary, goal);
+        Expr::choice(&condition, &a, &b)
+    }
+
     /// Logic and comparisons of predicates.
     fn predicate(&mut self, prim: Prim, args: &[ValueId], id: ValueId) -> Expr {
         let is_mask = self.types[id].lanes > 1;

@@ -273,6 +273,16 @@ template <class V> INLINE V fma_lanes(V a, V b, V c) {
   return a;
 }",
     ),
+    (
+        "any",
+        &["lanes"],
+        "// Does the mask hold in some lane?
+template <class M> INLINE bool any(M mask) {
+  bool found = false;
+  for (int l = 0; l < lanes<M>; ++l) found |= mask[l] != 0;
+  return found;
+}",
+    ),
     ("sqrt_lanes", &["lanes"], "lanes:sqrt"),
     ("floor_lanes", &["lanes"], "lanes:floor"),
     ("ceil_lanes", &["lanes"], "lanes:ceil"),
@@ -352,6 +362,7 @@ pub(super) fn is_helper(name: &str) -> bool {
         "f16_to_f32",
         "f32_to_f16",
         "dot_bf16",
+        "scale",
     ];
     name.starts_with("to_") || halves.contains(&name) || TEMPLATES.iter().any(|row| row.0 == name)
 }
@@ -514,6 +525,55 @@ INLINE {acc} dot_bf16({acc} acc, {pairs} a, {pairs} b) {{
             self.add(key, text);
         }
         "dot_bf16"
+    }
+
+    /// The helper around the AVX-512 instruction that multiplies by a power of two. Vectors that
+    /// are no register are done lane by lane.
+    pub fn scale(&mut self, ty: CType) -> &'static str {
+        let key = format!("scale {ty:?}");
+        if self.typed.contains_key(&key) {
+            return "scale";
+        }
+        self.uses_intrinsics = true;
+        let (suffix, kind) = if ty.lane == Lane::F64 {
+            ("d", "d")
+        } else {
+            ("s", "")
+        };
+        let name = self.name(ty);
+        let bits = 8 * ty.lane.size() * ty.lanes;
+        let body = match bits {
+            _ if !ty.is_vector() => format!(
+                "return _mm_cvts{suffix}_f{w}(_mm_scalef_s{suffix}(_mm_set_s{suffix}(a), _mm_set_s{suffix}(b)));",
+                w = 8 * ty.lane.size()
+            ),
+            128 | 256 | 512 => {
+                let prefix = if bits == 128 {
+                    String::new()
+                } else {
+                    bits.to_string()
+                };
+                let register = format!("__m{bits}{kind}");
+                format!(
+                    "return ({name})_mm{prefix}_scalef_p{suffix}(({register})a, ({register})b);"
+                )
+            }
+            _ => {
+                self.scale(CType::new(ty.lane, 1));
+                format!(
+                    "for (int l = 0; l < {}; ++l) a[l] = scale(a[l], b[l]);\n  return a;",
+                    ty.lanes
+                )
+            }
+        };
+        let text = format!(
+            "// a times 2 to the power of b rounded down, by the instruction.
+INLINE {name} scale({name} a, {name} b) {{
+  {body}
+}}"
+        );
+        self.add(key, text);
+        "scale"
     }
 
     fn add(&mut self, key: String, text: String) {

@@ -29,6 +29,7 @@ pub(super) fn basic(prelude: &mut Prelude, prim: Prim, ty: CType, operands: &[Ex
         Prim::Abs if ty.lane == Lane::U8 => a.clone(),
         Prim::Abs => call("abs_of", "abs_lanes"),
         Prim::Fma => call("std::fma", "fma_lanes"),
+        Prim::Scale => Expr::call(prelude.scale(ty), &operands.iter().collect::<Vec<_>>()),
         Prim::Sqrt => call("std::sqrt", "sqrt_lanes"),
         Prim::Floor => call("std::floor", "floor_lanes"),
         Prim::Ceil => call("std::ceil", "ceil_lanes"),

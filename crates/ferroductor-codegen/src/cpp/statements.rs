@@ -59,6 +59,20 @@ impl<'u> Writer<'u> {
         self.print_pending(&|_| true);
     }
 
+    /// The other result of a function, in a branch that is skipped where no lane needs it.
+    pub fn rare(&mut self, function: &Function, rare: &Rare) {
+        let any = self.context.any(rare.lanes);
+        self.line(&format!("if ({}) {{", any.text));
+        self.depth += 1;
+        for (id, op) in &rare.body {
+            self.define(*id, op);
+        }
+        let choice = self.context.choice(rare, function.result);
+        self.line(&format!("return {};", choice.text));
+        self.depth -= 1;
+        self.line("}");
+    }
+
     fn statement(&mut self, stmt: &Stmt) {
         match stmt {
             Stmt::Let { id, op } => self.define(*id, op),
@@ -312,7 +326,13 @@ pub(super) fn count_uses(blocks: &[&[Stmt]]) -> HashMap<ValueId, usize> {
 /// The same for a function.
 pub(super) fn count_function_uses(function: &Function) -> HashMap<ValueId, usize> {
     let mut uses = HashMap::from([(function.result, 1)]);
-    for (id, op) in function.body.iter().rev() {
+    if let Some(rare) = &function.rare {
+        // The test and the choice use the predicate, the choice both results.
+        for (id, count) in [(rare.lanes, 2), (rare.result, 1), (function.result, 1)] {
+            *uses.entry(id).or_insert(0) += count;
+        }
+    }
+    for (id, op) in function.code().rev() {
         if uses.contains_key(id) {
             count_op(op, &mut uses);
         }

@@ -5,13 +5,15 @@
 //! A value of one lane is an LLVM scalar, of more lanes an LLVM vector; `Bool` is `i1`; `F16` and
 //! `BF16` travel as `i16`, so that nothing but the conversions ever interprets their bits.
 
+use std::num::NonZero;
+
 use ferroductor_ir::kernel::{Isa, Target, Ty};
 use ferroductor_ir::{DType, Literal, Scalar};
 use inkwell::builder::Builder;
 use inkwell::context::Context;
 use inkwell::intrinsics::Intrinsic;
 use inkwell::module::Module;
-use inkwell::types::{BasicType, BasicTypeEnum, VectorType};
+use inkwell::types::{BasicType, BasicTypeEnum, IntType, VectorType};
 use inkwell::values::{
     AnyValue, BasicMetadataValueEnum, BasicValueEnum, CallSiteValue, InstructionOpcode, IntValue,
     VectorValue,
@@ -100,6 +102,13 @@ impl<'c, 'm> Build<'c, 'm> {
             _ => self.context.i64_type().into(),
         };
         vector_of(lane, lanes_of(like))
+    }
+
+    /// The integer of as many bits as asked: a vector of predicates, or the mask of an instruction.
+    pub fn bits_type(&self, bits: u32) -> Result<IntType<'c>, CodegenError> {
+        let refused = |e: &str| CodegenError::Llvm(e.into());
+        let bits = NonZero::new(bits).ok_or_else(|| refused("no bits"))?;
+        self.context.custom_width_int_type(bits).map_err(refused)
     }
 
     /// `f32` with as many lanes as `like`.

@@ -19,7 +19,7 @@ use inkwell::values::{
 };
 use inkwell::{AddressSpace, IntPredicate};
 
-use super::build::{Build, Value};
+use super::build::{Build, Built, Value, lanes_of};
 use super::error::{CodegenError, malformed};
 use super::index::{Defined, Interval, Scope, Variable, integer};
 use super::memory::{self, Places};
@@ -380,6 +380,37 @@ impl<'c, 'm> Emitter<'c, 'm> {
             self.registers.insert(id, merged);
         }
         Ok(())
+    }
+
+    /// `value`, or what `otherwise` makes of it if the predicate holds in some lane, which is not
+    /// expected.
+    pub fn where_any(
+        &self,
+        predicate: BasicValueEnum<'c>,
+        value: Value<'c>,
+        otherwise: impl FnOnce() -> Built<'c>,
+    ) -> Result<Value<'c>, CodegenError> {
+        let b = &self.b;
+        let bits = b.bits_type(lanes_of(predicate))?;
+        let held = integer(b.cast(I::BitCast, predicate, bits.into())?)?;
+        let any = (b.builder).build_int_compare(IntPredicate::NE, held, bits.const_zero(), "")?;
+        let [rare, join] = ["rare", "usual"].map(|name| self.append_block(name));
+        let before = self.present_block()?;
+        let branch = b.builder.build_conditional_branch(any, rare, join)?;
+        let weight = |n| b.context.i32_type().const_int(n, false).into();
+        let kind = b.context.metadata_string("branch_weights").into();
+        let weights = b.context.metadata_node(&[kind, weight(1), weight(2000)]);
+        branch
+            .set_metadata(weights, b.context.get_kind_id("prof"))
+            .map_err(|_| CodegenError::Llvm("metadata refused".into()))?;
+        b.builder.position_at_end(rare);
+        let other = otherwise()?;
+        let rare_end = self.present_block()?;
+        b.builder.build_unconditional_branch(join)?;
+        b.builder.position_at_end(join);
+        let phi = b.builder.build_phi(value.llvm.get_type(), "")?;
+        phi.add_incoming(&[(&value.llvm, before), (&other, rare_end)]);
+        Ok(Value::new(phi.as_basic_value(), value.ty))
     }
 
     /// Emits one arm of a branch; gives its last block and the registers there.

@@ -14,7 +14,7 @@ use inkwell::values::{
     PointerValue, ValueKind,
 };
 
-use super::build::{Build, Value};
+use super::build::{Build, Built, Value, vector_of};
 use super::error::{CodegenError, malformed};
 use super::index::Scope;
 
@@ -385,6 +385,14 @@ fn alignment<'c>(b: &Build<'c, '_>, dtype: DType) -> BasicValueEnum<'c> {
     bytes.into()
 }
 
+/// A vector as instruction selection may not take it apart: it would join the narrowing of lanes
+/// with the store of them, and the joined instruction does not go past the caches.
+fn whole<'c>(b: &Build<'c, '_>, vector: BasicValueEnum<'c>, bytes: u32) -> Built<'c> {
+    let floats = vector_of(b.context.f32_type().into(), bytes / 4);
+    let floats = b.cast(I::BitCast, vector, floats)?;
+    b.intrinsic("llvm.arithmetic.fence", &[floats.get_type()], &[floats])
+}
+
 /// Writes a whole vector to an address that is a multiple of its size, past the caches.
 pub(super) fn stream<'c>(
     b: &Build<'c, '_>,
@@ -396,7 +404,8 @@ pub(super) fn stream<'c>(
     let place = places.get(buf)?;
     let at = address(b, scope, place, index)?;
     let bytes = place.dtype.size() as u32 * value.ty.lanes;
-    let instruction = b.builder.build_store(at, to_memory(b, value)?)?;
+    let lanes = whole(b, to_memory(b, value)?, bytes)?;
+    let instruction = b.builder.build_store(at, lanes)?;
     instruction
         .set_alignment(bytes)
         .map_err(|e| CodegenError::Llvm(e.to_string()))?;

@@ -80,7 +80,19 @@ impl<'c> Emitter<'c, '_> {
             let value = pure_op(&self.b, op, &|id| find(&values, id))?;
             values.insert(*id, value);
         }
-        find(&values, function.result)
+        let ordinary = find(&values, function.result)?;
+        let Some(rare) = &function.rare else {
+            return Ok(ordinary);
+        };
+        let lanes = find(&values, rare.lanes)?;
+        self.where_any(lanes.llvm, ordinary, || {
+            for (id, op) in &rare.body {
+                let value = pure_op(&self.b, op, &|id| find(&values, id))?;
+                values.insert(*id, value);
+            }
+            let other = find(&values, rare.result)?;
+            self.b.select(lanes.llvm, other.llvm, ordinary.llvm)
+        })
     }
 
     fn ramp(&self, base: &IExpr, stride: &IExpr, lanes: u32) -> Emitted<'c> {

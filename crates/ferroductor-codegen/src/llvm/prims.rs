@@ -101,8 +101,9 @@ fn on_floats<'c>(b: &Build<'c, '_>, prim: Prim, args: &[Value<'c>]) -> Built<'c>
         Prim::Ceil => unary("llvm.ceil"),
         Prim::Trunc => unary("llvm.trunc"),
         Prim::Round => unary("llvm.roundeven"),
-        Prim::MinNum => choose(b, FloatPredicate::OLT, x, args[1].llvm),
-        Prim::MaxNum => choose(b, FloatPredicate::OGT, x, args[1].llvm),
+        Prim::MinNum => extreme(b, false, args[0], args[1]),
+        Prim::MaxNum => extreme(b, true, args[0], args[1]),
+        Prim::Scale => scale(b, args[0], args[1]),
         Prim::CopySign => b.intrinsic("llvm.copysign", &[ty], &[x, args[1].llvm]),
         Prim::Fma => b.intrinsic("llvm.fma", &[ty], &[x, args[1].llvm, args[2].llvm]),
         _ => mismatch(prim, args),
@@ -126,6 +127,109 @@ fn choose<'c>(
 ) -> Built<'c> {
     let holds = b.compare_floats(predicate, x, y)?;
     b.select(holds, x, y)
+}
+
+/// The greater or lesser operand, the second where neither is: what x86's instructions do. They
+/// are called by name, since a comparison and selection beside a test for NaN would be merged with
+/// it into something slower.
+fn extreme<'c>(b: &Build<'c, '_>, greatest: bool, x: Value<'c>, y: Value<'c>) -> Built<'c> {
+    let bits = 8 * x.ty.scalar.size() as u32 * x.ty.lanes;
+    if b.is_x86() && bits <= 8 * b.target.isa.vector_bytes() as u32 {
+        let name = match (bits, x.ty.scalar, greatest) {
+            (128, DType::F32, true) => "llvm.x86.sse.max.ps",
+            (128, DType::F32, false) => "llvm.x86.sse.min.ps",
+            (128, DType::F64, true) => "llvm.x86.sse2.max.pd",
+            (128, DType::F64, false) => "llvm.x86.sse2.min.pd",
+            (256, DType::F32, true) => "llvm.x86.avx.max.ps.256",
+            (256, DType::F32, false) => "llvm.x86.avx.min.ps.256",
+            (256, DType::F64, true) => "llvm.x86.avx.max.pd.256",
+            (256, DType::F64, false) => "llvm.x86.avx.min.pd.256",
+            (512, DType::F32, true) => "llvm.x86.avx512.max.ps.512",
+            (512, DType::F32, false) => "llvm.x86.avx512.min.ps.512",
+            (512, DType::F64, true) => "llvm.x86.avx512.max.pd.512",
+            (512, DType::F64, false) => "llvm.x86.avx512.min.pd.512",
+            _ => "",
+        };
+        match bits {
+            512 => return b.intrinsic(name, &[], &[x.llvm, y.llvm, present_rounding(b)]),
+            128 | 256 if !name.is_empty() => return b.intrinsic(name, &[], &[x.llvm, y.llvm]),
+            _ => {}
+        }
+    }
+    let predicate = if greatest {
+        FloatPredicate::OGT
+    } else {
+        FloatPredicate::OLT
+    };
+    choose(b, predicate, x.llvm, y.llvm)
+}
+
+/// "As the control register says", in the 512-bit instructions' own operand.
+fn present_rounding<'c>(b: &Build<'c, '_>) -> BasicValueEnum<'c> {
+    b.context.i32_type().const_int(4, false).into()
+}
+
+/// `x * 2^floor(y)` by AVX-512's instruction; wider vectors in halves, narrower ones filled up.
+fn scale<'c>(b: &Build<'c, '_>, x: Value<'c>, y: Value<'c>) -> Built<'c> {
+    let lanes = x.ty.lanes;
+    let name = match (8 * x.ty.scalar.size() as u32 * lanes, x.ty.scalar) {
+        (0..128, _) => {
+            let filled = 16 / x.ty.scalar.size() as u32;
+            let wide = scale(
+                b,
+                with_lanes(b, x, 0, filled)?,
+                with_lanes(b, y, 0, filled)?,
+            )?;
+            let wide = Value::new(wide, Ty::new(x.ty.scalar, filled));
+            return Ok(with_lanes(b, wide, 0, lanes)?.llvm);
+        }
+        (128, DType::F32) => "llvm.x86.avx512.mask.scalef.ps.128",
+        (128, _) => "llvm.x86.avx512.mask.scalef.pd.128",
+        (256, DType::F32) => "llvm.x86.avx512.mask.scalef.ps.256",
+        (256, _) => "llvm.x86.avx512.mask.scalef.pd.256",
+        (512, DType::F32) => "llvm.x86.avx512.mask.scalef.ps.512",
+        (512, _) => "llvm.x86.avx512.mask.scalef.pd.512",
+        _ => {
+            let half = lanes / 2;
+            let low = scale(b, with_lanes(b, x, 0, half)?, with_lanes(b, y, 0, half)?)?;
+            let high = scale(
+                b,
+                with_lanes(b, x, half, half)?,
+                with_lanes(b, y, half, half)?,
+            )?;
+            return match (low, high) {
+                (BasicValueEnum::VectorValue(low), BasicValueEnum::VectorValue(high)) => {
+                    b.shuffle(low, high, &(0..lanes).collect::<Vec<_>>())
+                }
+                _ => malformed("half a vector is no vector"),
+            };
+        }
+    };
+    // A mask of as many bits as lanes, eight at least: all lanes are wanted.
+    let mask = b.bits_type(lanes.max(8))?.const_all_ones();
+    let mut operands = vec![x.llvm, y.llvm, x.llvm, mask.into()];
+    if x.ty.scalar.size() as u32 * lanes == 64 {
+        operands.push(present_rounding(b));
+    }
+    b.intrinsic(name, &[], &operands)
+}
+
+/// `count` lanes from `first` on; those beyond the last repeat.
+fn with_lanes<'c>(
+    b: &Build<'c, '_>,
+    x: Value<'c>,
+    first: u32,
+    count: u32,
+) -> Result<Value<'c>, CodegenError> {
+    let ty = Ty::new(x.ty.scalar, count);
+    let llvm = match x.llvm {
+        BasicValueEnum::VectorValue(v) => {
+            let picks: Vec<u32> = (first..first + count).map(|l| l % x.ty.lanes).collect();
+            b.shuffle(v, v, &picks)?
+        }
+        scalar => b.splat(scalar, count)?,
+    };
+    Ok(Value::new(llvm, ty))
 }
 
 fn on_ints<'c>(b: &Build<'c, '_>, prim: Prim, signed: bool, args: &[Value<'c>]) -> Built<'c> {

@@ -149,7 +149,9 @@ pub fn run_map(kernel: &Kernel, inputs: &[Vec<u8>], lanes: u32) -> Vec<u8> {
     assert_eq!(count % lanes as usize, 0, "whole vectors only");
     let mut result: Option<Vec<u8>> = None;
     for target in runnable_targets() {
-        if !target.has_fma && format!("{kernel:?}").contains("Fma") {
+        let text = format!("{kernel:?}");
+        if !target.has_fma && text.contains("Fma") || !target.has_scale() && text.contains("Scale")
+        {
             continue;
         }
         let code = compile(kernel, &target);

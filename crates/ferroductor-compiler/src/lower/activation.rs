@@ -44,17 +44,20 @@ fn gelu(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let x = cx.arg(&shape, args, 0, "self")?;
     let tanh_form = args.str(1, "approximate")? == Some("tanh");
     let n = |v: f64| number(cx, v, dtype);
-    let inner = if tanh_form {
-        let cube = prim(Prim::Mul, &[&prim(Prim::Mul, &[&x, &x]), &x]);
-        let sum = prim(Prim::Add, &[&x, &prim(Prim::Mul, &[&n(0.044715), &cube])]);
-        let scaled = prim(Prim::Mul, &[&n(std::f64::consts::FRAC_2_PI.sqrt()), &sum]);
-        prim(Prim::Tanh, &[&scaled])
+    let value = if tanh_form {
+        // (1 + tanh(u)) / 2 is 1 / (1 + exp(-2u)), which loses nothing where tanh(u) is near -1.
+        let factor = -2.0 * std::f64::consts::FRAC_2_PI.sqrt();
+        let square = prim(Prim::Mul, &[&x, &x]);
+        let cubic = prim(Prim::Mul, &[&n(0.044715 * factor), &square]);
+        let slope = prim(Prim::Add, &[&n(factor), &cubic]);
+        let e = prim(Prim::Exp, &[&prim(Prim::Mul, &[&x, &slope])]);
+        prim(Prim::Div, &[&x, &prim(Prim::Add, &[&n(1.0), &e])])
     } else {
         let scaled = prim(Prim::Mul, &[&x, &n(std::f64::consts::FRAC_1_SQRT_2)]);
-        prim(Prim::Erf, &[&scaled])
+        let half = prim(Prim::Mul, &[&n(0.5), &x]);
+        let share = prim(Prim::Add, &[&n(1.0), &prim(Prim::Erf, &[&scaled])]);
+        prim(Prim::Mul, &[&half, &share])
     };
-    let half = prim(Prim::Mul, &[&n(0.5), &x]);
-    let value = prim(Prim::Mul, &[&half, &prim(Prim::Add, &[&n(1.0), &inner])]);
     Ok(cx.pointwise(&shape.meta, value))
 }
 

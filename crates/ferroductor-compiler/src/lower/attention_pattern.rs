@@ -234,7 +234,7 @@ impl<'a> Search<'a> {
             }
             _ => (weight.clone(), None),
         };
-        let [exponential, total] = self.operands(&weight, Prim::Div)?;
+        let [exponential, total] = self.quotient(&weight)?;
         let summed = self.combined(&total, Combine::Sum)?;
         if self.peel(&summed) != self.peel(&exponential) {
             return None;
@@ -254,6 +254,15 @@ impl<'a> Search<'a> {
             score,
             zeros_if_unseen: unseen.is_some(),
         })
+    }
+
+    /// Dividend and divisor, also where the dividend is multiplied by one over the divisor.
+    fn quotient(&self, e: &E) -> Option<[E; 2]> {
+        if let Some([dividend, share]) = self.operands(e, Prim::Mul) {
+            let [one, divisor] = self.operands(&share, Prim::Div)?;
+            return is_number(&self.peel(&one), 1.0).then_some([dividend, divisor]);
+        }
+        self.operands(e, Prim::Div)
     }
 
     /// Does the predicate say that every score of the row is negative infinity?

@@ -1,6 +1,7 @@
 //! Reductions, and the normalisations and softmaxes that are made of them.
 
 use super::args::variables;
+use super::pointwise::number;
 use super::{Args, Lowered, Lowerer, Meaning, Reason, Rule};
 use crate::graph::{self, Combine, E, Source, View, convert, prim};
 use ferroductor_ir::{DType, IExpr, Literal, Prim, fx};
@@ -504,7 +505,9 @@ fn cumulative(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
 struct Softmax {
     /// `x - max`.
     shifted: E,
-    /// The sum of `exp(x - max)`.
+    /// `exp(x - max)`, a tensor of its own, so that a row of it is computed once.
+    exponential: E,
+    /// The sum of the exponentials.
     total: E,
 }
 
@@ -519,16 +522,20 @@ fn softmax_parts(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Option<Softma
     let dtype = meta.dtype.compute();
     let span = Span::new(view, &[dim]);
     let top = cx.reduce(&span, Combine::Max, span.element(dtype));
-    let kept = variables(span.kept.len());
-    let inner = span.all_extents();
-    let shifted = prim(Prim::Sub, &[&span.element(dtype), &top.load(&kept, &inner)]);
-    let total = cx.reduce(&span, Combine::Sum, prim(Prim::Exp, &[&shifted]));
     let at = variables(rank);
     let sizes = span.view.sizes.clone();
     let x = convert(&span.view.load(&at, &sizes), dtype);
     let shifted = prim(Prim::Sub, &[&x, &top.load(&span.outer(&at), &sizes)]);
-    let total = total.load(&span.outer(&at), &sizes);
-    Ok(Some(Softmax { shifted, total }))
+    let wide = fx::TensorMeta { dtype, ..meta };
+    let exponential = Source::Pointwise(prim(Prim::Exp, &[&shifted]));
+    let exponential = cx.define_view(&wide, exponential);
+    let span = Span::new(exponential, &[dim]);
+    let total = cx.reduce(&span, Combine::Sum, span.element(dtype));
+    Ok(Some(Softmax {
+        shifted,
+        exponential: span.view.load(&at, &sizes),
+        total: total.load(&span.outer(&at), &sizes),
+    }))
 }
 
 fn softmax(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
@@ -536,8 +543,9 @@ fn softmax(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let Some(parts) = softmax_parts(cx, args)? else {
         return scalar_softmax(cx, args, Prim::Exp);
     };
-    let e = prim(Prim::Exp, &[&parts.shifted]);
-    Ok(cx.pointwise(&meta, prim(Prim::Div, &[&e, &parts.total])))
+    // One division for the row: the product is off by half a unit more.
+    let share = prim(Prim::Div, &[&number(cx, 1.0, meta.dtype), &parts.total]);
+    Ok(cx.pointwise(&meta, prim(Prim::Mul, &[&parts.exponential, &share])))
 }
 
 /// Of one element: `finish(x - x)`, which is 1 or 0 unless `x` is no finite number.

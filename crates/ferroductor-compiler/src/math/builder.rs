@@ -9,7 +9,7 @@
 //! [`Value::exact_product`].
 
 use ferroductor_ir::dtype::DType;
-use ferroductor_ir::kernel::{Function, Op, Target, Ty, ValueId};
+use ferroductor_ir::kernel::{Function, Op, Rare, Target, Ty, ValueId};
 use ferroductor_ir::prim::{Literal, Prim};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -19,6 +19,7 @@ use std::ops;
 pub struct Builder {
     lanes: u32,
     has_fma: bool,
+    has_scale: bool,
     code: RefCell<Code>,
 }
 
@@ -29,6 +30,8 @@ struct Code {
     /// Indexed by value id.
     scalars: Vec<DType>,
     known: HashMap<Op, ValueId>,
+    /// The predicate of the lanes that take another result, and that result.
+    rare: Option<(ValueId, ValueId)>,
 }
 
 impl Code {
@@ -36,6 +39,22 @@ impl Code {
         let id = ValueId(self.scalars.len() as u32);
         self.scalars.push(scalar);
         id
+    }
+
+    /// Which values the given ones need, themselves included.
+    fn needed(&self, wanted: Vec<ValueId>) -> Vec<bool> {
+        let mut needed = vec![false; self.scalars.len()];
+        for id in wanted {
+            needed[id.0 as usize] = true;
+        }
+        for (id, op) in self.body.iter().rev() {
+            if needed[id.0 as usize] {
+                for operand in operands(op) {
+                    needed[operand.0 as usize] = true;
+                }
+            }
+        }
+        needed
     }
 }
 
@@ -51,12 +70,18 @@ impl Builder {
         Builder {
             lanes,
             has_fma: target.has_fma,
+            has_scale: target.has_scale(),
             code: RefCell::default(),
         }
     }
 
     pub fn has_fma(&self) -> bool {
         self.has_fma
+    }
+
+    /// Is there [`Prim::Scale`]?
+    pub fn has_scale(&self) -> bool {
+        self.has_scale
     }
 
     /// The next operand of the function.
@@ -83,37 +108,43 @@ impl Builder {
         Value { builder: self, id }
     }
 
-    /// Ends the function: everything that `result` does not need is dropped, ids are dense again.
+    /// Ends the function: everything that its results do not need is dropped, what only the rare one
+    /// needs is set apart, ids are dense again.
     pub fn finish(&self, prim: Prim, result: Value<'_>, doc: String) -> Function {
         let code = self.code.borrow();
-        let mut needed = vec![false; code.scalars.len()];
-        needed[result.id.0 as usize] = true;
-        for (id, op) in code.body.iter().rev() {
-            if needed[id.0 as usize] {
-                for operand in operands(op) {
-                    needed[operand.0 as usize] = true;
-                }
-            }
-        }
-        let mut renamed = HashMap::new();
+        let mut usual = vec![result.id];
+        usual.extend(code.rare.map(|(lanes, _)| lanes));
+        let usual = code.needed(usual);
+        let all = code.needed(code.rare.map(|(_, other)| other).into_iter().collect());
+        let mut renamed: HashMap<ValueId, ValueId> = HashMap::new();
         for &param in &code.params {
             renamed.insert(param, ValueId(renamed.len() as u32));
         }
-        let mut body = Vec::new();
-        for (id, op) in &code.body {
-            if needed[id.0 as usize] {
-                let op = with_operands(op, &|old| renamed[&old]);
-                let new = ValueId(renamed.len() as u32);
-                renamed.insert(*id, new);
-                body.push((new, op));
+        let mut chosen = |is_wanted: &dyn Fn(usize) -> bool| {
+            let mut body = Vec::new();
+            for (id, op) in &code.body {
+                if is_wanted(id.0 as usize) {
+                    let op = with_operands(op, &|old| renamed[&old]);
+                    let new = ValueId(renamed.len() as u32);
+                    renamed.insert(*id, new);
+                    body.push((new, op));
+                }
             }
-        }
+            body
+        };
+        let body = chosen(&|id| usual[id]);
+        let apart = chosen(&|id| all[id] && !usual[id]);
         Function {
             prim,
             ty: Ty::new(result.scalar(), self.lanes),
             params: code.params.iter().map(|param| renamed[param]).collect(),
             body,
             result: renamed[&result.id],
+            rare: code.rare.map(|(lanes, other)| Rare {
+                lanes: renamed[&lanes],
+                body: apart,
+                result: renamed[&other],
+            }),
             doc,
         }
     }
@@ -219,7 +250,7 @@ impl<'b> Value<'b> {
     }
 
     binary_methods! {
-        min_num MinNum; max_num MaxNum; copy_sign CopySign;
+        min_num MinNum; max_num MaxNum; copy_sign CopySign; scale_by Scale;
         eq Eq; ne Ne; lt Lt; le Le; gt Gt; ge Ge;
     }
 
@@ -271,6 +302,13 @@ impl<'b> Value<'b> {
     /// On a predicate: `then` where it holds, else `otherwise`.
     pub fn select(self, then: Value<'b>, otherwise: Value<'b>) -> Value<'b> {
         self.prim(Prim::Select, &[then, otherwise], then.scalar())
+    }
+
+    /// On the function's result: lanes where the predicate holds take `other` instead. For operands
+    /// that are seldom met: the code of `other` is skipped where no lane needs it.
+    pub fn unless(self, predicate: Value<'b>, other: Value<'b>) -> Value<'b> {
+        self.builder.code.borrow_mut().rare = Some((predicate.id, other.id));
+        self
     }
 
     pub fn is_nan(self) -> Value<'b> {

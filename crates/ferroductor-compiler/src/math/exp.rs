@@ -78,8 +78,19 @@ const EXP2_F64: [f64; 12] = [
 
 /// `e^x`. The bounds lie just beyond the operands whose results overflow or round to zero.
 pub fn exp(x: Value<'_>) -> Value<'_> {
-    let (lowest, highest) = x.by_format((-104.0, 89.0), (-746.0, 710.0));
-    exp_scaled(x.at_least(lowest).at_most(highest))
+    exp_scaled(between(x, x.by_format((-104.0, 89.0), (-746.0, 710.0))))
+}
+
+/// Bounds the operand of `2^n p(r)`, but not from above where one instruction scales by any `2^n`
+/// and `p` is of even degree and positive, as in single precision: a great `n` then gives infinity
+/// whatever became of `r`, and so does an infinite one even if `r` is no number.
+fn between<'b>(x: Value<'b>, (lowest, highest): (f64, f64)) -> Value<'b> {
+    let x = x.at_least(lowest);
+    if x.builder().has_scale() && x.scalar() == DType::F32 {
+        x
+    } else {
+        x.at_most(highest)
+    }
 }
 
 fn exp_scaled(x: Value<'_>) -> Value<'_> {
@@ -119,8 +130,7 @@ pub(super) fn half_expm1(a: Value<'_>) -> Value<'_> {
 
 /// `2^x`.
 pub fn exp2(x: Value<'_>) -> Value<'_> {
-    let (lowest, highest) = x.by_format((-151.0, 128.0), (-1076.0, 1024.0));
-    let x = x.at_least(lowest).at_most(highest);
+    let x = between(x, x.by_format((-151.0, 128.0), (-1076.0, 1024.0)));
     let n = nearest(x, 1.0, 2 * x.format().bias);
     let r = x - n.float;
     let q = r.polynomial(r.by_format(&EXP2_F32, &EXP2_F64));

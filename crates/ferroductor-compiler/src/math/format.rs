@@ -100,6 +100,9 @@ impl<'b> Nearest<'b> {
     /// `x * 2^integer`, correctly rounded for subnormal results too, when the offset is twice the
     /// bias. Two factors, since one power of two does not reach over the whole range.
     pub fn scale(self, x: Value<'b>) -> Value<'b> {
+        if x.builder().has_scale() {
+            return x.scale_by(self.float);
+        }
         let shift = self.float.format().fraction_bits;
         // The masked bits hold a small positive number, so that the shift right is a logical one.
         let sum = self.bits & (4 * x.format().bias + 3);

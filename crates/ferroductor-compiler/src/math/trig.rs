@@ -1,9 +1,11 @@
 //! Sine, cosine and tangent in single precision.
 //!
-//! The operand is reduced to `|r| <= pi / 4` in double precision, correctly for every `f32`.
+//! The operand is reduced to `|r| <= pi / 4`, correctly for every `f32`: in single precision up to a
+//! bound where the target fuses multiply and add, else in double precision, and beyond the bound
+//! with more effort still, which lanes below it do not pay for.
 
 use super::builder::Value;
-use super::format::nearest;
+use super::format::{Nearest, nearest};
 use ferroductor_ir::dtype::DType;
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2};
 
@@ -14,6 +16,16 @@ const HALF_PI: [f64; 2] = [FRAC_PI_2, 6.123233995736766e-17];
 const SIN: [f64; 3] = [-0.16666655, 0.008332189, -0.00019518286];
 /// `(cos(r) - 1) / r^2` in powers of `r^2`; error 2^-32 of `cos(r)`.
 const COS: [f64; 4] = [-0.5, 0.041666646, -0.001388731, 2.4432327e-05];
+
+/// `pi / 2` in three short numbers. A product with an integer below 2^22 is exact before it is
+/// subtracted from an operand near it.
+const HALF_PI_F32: [f64; 3] = [
+    1.5707963705062866,
+    -4.371138828673793e-08,
+    -1.7151245100058819e-15,
+];
+/// Up to here the multiple of `pi / 2` is known well enough by the three.
+const SHORT_BELOW: f64 = 262144.0; // 2^18
 
 /// Operands from here on are folded first: their multiple of `pi / 2` has too many bits.
 const FOLD_FROM: f64 = 281474976710656.0; // 2^48
@@ -49,35 +61,70 @@ const FOLDS: [Fold; 3] = [
 
 /// `x = quadrant pi / 2 + rest`, up to whole turns.
 struct Reduced<'b> {
-    /// In `f64`, good to 2^-26 of itself.
+    /// Good to 2^-24 of itself in `f32`, to 2^-26 in `f64`.
     rest: Value<'b>,
     /// An integer in `i32`, of which the two low bits count.
     quadrant: Value<'b>,
 }
 
-/// Reduces a non-negative `f32`; infinity and NaN give NaN.
-fn reduce(a: Value<'_>) -> Reduced<'_> {
+/// Reduces a non-negative `f32` below [`short_bound`] in its own precision, if the target has the
+/// means, else in `f64`.
+fn reduce_short(a: Value<'_>) -> Reduced<'_> {
+    if !a.builder().has_fma() {
+        return reduce_wide(a.convert(DType::F64));
+    }
+    let n = nearest(a, FRAC_2_PI, 0);
+    let rest = HALF_PI_F32
+        .iter()
+        .fold(a, |rest, &part| n.float.fnma(part, rest));
+    Reduced {
+        rest,
+        quadrant: n.bits,
+    }
+}
+
+/// From here on an operand is a rare one.
+fn short_bound(a: Value<'_>) -> f64 {
+    if a.builder().has_fma() {
+        SHORT_BELOW
+    } else {
+        FOLD_FROM
+    }
+}
+
+/// Reduces a non-negative `f64` below [`FOLD_FROM`].
+fn reduce_wide(y: Value<'_>) -> Reduced<'_> {
+    let n = nearest(y, FRAC_2_PI, 0);
+    Reduced {
+        rest: n.float.fnma(HALF_PI[1], less_multiple(y, n)),
+        quadrant: n.bits.convert(DType::I32),
+    }
+}
+
+/// `y - n pi / 2` by the leading part of `pi / 2`. Exact: the difference is below one and a multiple
+/// of that part's last bit.
+fn less_multiple<'b>(y: Value<'b>, n: Nearest<'b>) -> Value<'b> {
+    if y.builder().has_fma() {
+        return n.float.fnma(HALF_PI[0], y);
+    }
+    let (high, low) = n.float.exact_product(y.number(HALF_PI[0]));
+    (y - high) - low
+}
+
+/// Reduces any non-negative `f32`, in `f64`; infinity and NaN give NaN.
+fn reduce_any(a: Value<'_>) -> Reduced<'_> {
     let wide = a.convert(DType::F64);
     let (folded, folded_rest) = fold(wide);
     let is_small = wide.lt(FOLD_FROM);
     let y = is_small.select(wide, folded);
     let y_rest = is_small.select(wide.number(0.0), folded_rest);
-    let magic = y.format().round_magic;
-    let shifted = y.fma(FRAC_2_PI, magic);
-    let n = shifted - magic;
-    // Exact: the difference is below one and a multiple of the last bit of `pi / 2`.
-    let leading = if y.builder().has_fma() {
-        n.fnma(HALF_PI[0], y)
-    } else {
-        let (high, low) = n.exact_product(n.number(HALF_PI[0]));
-        (y - high) - low
-    };
-    let rest = n.fnma(HALF_PI[1], leading + y_rest);
+    let n = nearest(y, FRAC_2_PI, 0);
+    let rest = n.float.fnma(HALF_PI[1], less_multiple(y, n) + y_rest);
     // The rest of a folded operand was not yet in the sum when `n` was chosen.
     let last = nearest(rest, FRAC_2_PI, 0);
     Reduced {
         rest: last.float.fnma(HALF_PI[0], rest),
-        quadrant: (shifted.bits() + last.bits).convert(DType::I32),
+        quadrant: (n.bits + last.bits).convert(DType::I32),
     }
 }
 
@@ -116,20 +163,24 @@ fn sin_of<'b>(r: Value<'b>, quadrant: Value<'b>, sign: Value<'b>) -> Value<'b> {
 }
 
 /// Sine. The sign of the operand is put on last, so that zero keeps it.
-pub fn sin_f32(x: Value<'_>) -> Value<'_> {
-    let reduced = reduce(x.abs());
-    sin_of(reduced.rest.convert(DType::F32), reduced.quadrant, x.bits())
+pub fn sin_f32<'b>(x: Value<'b>) -> Value<'b> {
+    let a = x.abs();
+    let of = |reduced: Reduced<'b>| {
+        let rest = reduced.rest.convert(DType::F32);
+        sin_of(rest, reduced.quadrant, x.bits())
+    };
+    of(reduce_short(a)).unless(a.ge(short_bound(a)), of(reduce_any(a)))
 }
 
 /// Cosine.
-pub fn cos_f32(x: Value<'_>) -> Value<'_> {
-    let reduced = reduce(x.abs());
-    let quadrant = reduced.quadrant + 1;
-    sin_of(
-        reduced.rest.convert(DType::F32),
-        quadrant,
-        quadrant.number(0),
-    )
+pub fn cos_f32<'b>(x: Value<'b>) -> Value<'b> {
+    let a = x.abs();
+    let of = |reduced: Reduced<'b>| {
+        let quadrant = reduced.quadrant + 1;
+        let rest = reduced.rest.convert(DType::F32);
+        sin_of(rest, quadrant, quadrant.number(0))
+    };
+    of(reduce_short(a)).unless(a.ge(short_bound(a)), of(reduce_any(a)))
 }
 
 /// `(sin(r) / r - 1) / r^2` in powers of `r^2`; error 2^-37 of `sin(r)`.
@@ -149,13 +200,21 @@ const COS_WIDE: [f64; 5] = [
 ];
 
 /// Tangent: sine over cosine in double precision, since both errors would meet in the quotient.
-pub fn tan_f32(x: Value<'_>) -> Value<'_> {
-    let Reduced { rest, quadrant } = reduce(x.abs());
+pub fn tan_f32<'b>(x: Value<'b>) -> Value<'b> {
+    let a = x.abs();
+    let sign = x.bits() & x.sign_mask();
+    let of = |reduced: Reduced<'b>| {
+        let quotient = tan_of(reduced).convert(DType::F32);
+        (quotient.bits() ^ sign).float()
+    };
+    of(reduce_wide(a.convert(DType::F64))).unless(a.ge(FOLD_FROM), of(reduce_any(a)))
+}
+
+/// `tan(quadrant pi / 2 + rest)` in double precision.
+fn tan_of(Reduced { rest, quadrant }: Reduced<'_>) -> Value<'_> {
     let z = rest * rest;
     let sine = (rest * z).fma(z.polynomial(&SIN_WIDE), rest);
     let cosine = z.fma(z.polynomial(&COS_WIDE), 1.0);
     let is_odd = (quadrant & 1).ne(0);
-    let quotient = is_odd.select(-cosine, sine) / is_odd.select(sine, cosine);
-    let sign = x.bits() & x.sign_mask();
-    (quotient.convert(DType::F32).bits() ^ sign).float()
+    is_odd.select(-cosine, sine) / is_odd.select(sine, cosine)
 }

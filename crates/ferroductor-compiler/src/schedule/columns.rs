@@ -3,6 +3,7 @@
 use super::eval::{Home, Vector};
 use super::loops::{Loops, Tiling, store};
 use super::prepare::Action;
+use super::reduce::combine_values;
 use super::tiles::{TileId, even_chunk};
 use crate::error::CompileError;
 use crate::fuse::GroupKind;
@@ -15,6 +16,8 @@ type Result<T> = std::result::Result<T, CompileError>;
 
 /// Columns summed side by side: their totals stay in the first-level cache.
 const COLUMNS: i64 = 2048;
+/// Rows taken in between a load of a total and its store.
+const ROWS: i64 = 4;
 
 impl Loops<'_, '_> {
     /// Sums over rows whose elements lie side by side: row after row is added to a row of totals in
@@ -70,27 +73,34 @@ impl Loops<'_, '_> {
             .filter(|a| !self.prepared.axes[*a as usize].is_one())
             .collect();
         rows.sort_by_key(|a| std::cmp::Reverse(self.read_stride_hint(*a)));
+        let last = rows.pop();
         for a in &rows {
             let extent = self.eval.extent(*a);
             self.eval.axis[*a as usize] = self.eval.open_for(IExpr::zero(), extent, 1);
         }
-        self.emit_lanes((vector, tail), range.clone(), &[], &mut |this, lanes| {
-            for (at, combine, buf) in &totals {
-                let Action::Reduce { value, .. } = &this.prepared.pieces[*at].action else {
-                    continue;
-                };
-                let value = this.eval.eval(value)?;
-                let value = this.eval.emitter.widen(value, lanes);
-                let index = place(this);
-                let total = this.eval.load_lanes(*buf, index.clone(), true);
-                let total = super::reduce::combine_values(this.eval, *combine, total, value)?;
-                this.eval.store_lanes(*buf, index, total);
+        let take_in = |this: &mut Self, begin: IExpr, end: IExpr, step: i64| {
+            let first = last.map(|a| (a, this.eval.open_for(begin, end, step)));
+            this.emit_lanes((vector, tail), range.clone(), &[], &mut |this, lanes| {
+                this.take_in_rows(&totals, place(this), lanes, first.as_ref(), step)
+            })?;
+            if first.is_some() {
+                this.eval.close();
             }
-            Ok(())
-        })?;
+            Ok::<(), CompileError>(())
+        };
+        let extent = last.map_or(IExpr::one(), |a| self.eval.extent(a));
+        let whole = &extent.floor_div(&IExpr::constant(ROWS)) * &IExpr::constant(ROWS);
+        let whole = self.eval.emitter.index_value(&whole);
+        if !whole.is_zero() {
+            take_in(self, IExpr::zero(), whole.clone(), ROWS)?;
+        }
+        if whole != extent {
+            take_in(self, whole, extent, 1)?;
+        }
         for _ in &rows {
             self.eval.close();
         }
+        rows.extend(last);
         self.emit_lanes((vector, tail), range, &[], &mut |this, _| {
             let index = place(this);
             this.finish_columns(&totals, &index)
@@ -100,6 +110,39 @@ impl Loops<'_, '_> {
             tiles: id.tiles,
             elements: depth.saturating_mul(chunk.unwrap_or(self.hint(axis))),
         })
+    }
+
+    /// Adds `count` rows from the first on to the totals at an index, one after the other.
+    fn take_in_rows(
+        &mut self,
+        totals: &[(usize, Combine, Buf)],
+        index: IExpr,
+        lanes: u32,
+        first: Option<&(u32, IExpr)>,
+        count: i64,
+    ) -> Result<()> {
+        let mut sums: Vec<ValueId> = totals
+            .iter()
+            .map(|(_, _, buf)| self.eval.load_lanes(*buf, index.clone(), true))
+            .collect();
+        for row in 0..count {
+            let memo = self.eval.set_memo_aside();
+            if let Some((axis, first)) = first {
+                self.eval.axis[*axis as usize] = first + &IExpr::constant(row);
+            }
+            for (sum, (at, combine, _)) in sums.iter_mut().zip(totals) {
+                if let Action::Reduce { value, .. } = &self.prepared.pieces[*at].action {
+                    let value = self.eval.eval(value)?;
+                    let value = self.eval.emitter.widen(value, lanes);
+                    *sum = combine_values(self.eval, *combine, *sum, value)?;
+                }
+            }
+            self.eval.restore_memo(memo);
+        }
+        for (sum, (_, _, buf)) in sums.into_iter().zip(totals) {
+            self.eval.store_lanes(*buf, index.clone(), sum);
+        }
+        Ok(())
     }
 
     /// Stores the totals and whatever is computed of them.

@@ -7,7 +7,7 @@
 use crate::error::CompileError;
 use ferroductor_ir::kernel::*;
 use ferroductor_ir::{Atom, DType, IExpr, Literal, Prim, Scalar};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 struct Scope {
     block: Block,
@@ -37,6 +37,9 @@ pub struct Emitter<'a> {
     types: Vec<(Ty, usize)>,
     var_depth: HashMap<u32, usize>,
     constants: HashMap<ValueId, Literal>,
+    /// Values in half precision that were rounded to it, and what they were widened to again.
+    rounded: HashSet<ValueId>,
+    widened: HashMap<ValueId, ValueId>,
     registers: Vec<Ty>,
     next_var: u32,
     functions: Vec<Function>,
@@ -55,6 +58,8 @@ impl<'a> Emitter<'a> {
             types: Vec::new(),
             var_depth: HashMap::new(),
             constants: HashMap::new(),
+            rounded: HashSet::new(),
+            widened: HashMap::new(),
             registers: Vec::new(),
             next_var: TILE.0 + 1,
             functions: Vec::new(),
@@ -271,7 +276,19 @@ impl<'a> Emitter<'a> {
         if from == to {
             return value;
         }
-        self.push(Op::Convert { value, to })
+        // What was rounded to half precision and widened rounds to what it was.
+        if let Some(narrow) = self.widened.get(&value)
+            && self.ty(*narrow).scalar == to
+        {
+            return *narrow;
+        }
+        let converted = self.push(Op::Convert { value, to });
+        if to.is_half() {
+            self.rounded.insert(converted);
+        } else if to == DType::F32 && self.rounded.contains(&value) {
+            self.widened.insert(converted, value);
+        }
+        converted
     }
 
     /// An index expression as a scalar value usable in other index expressions.

@@ -36,6 +36,8 @@ pub struct Loops<'a, 'b> {
     memory: HashMap<usize, (Buf, IExpr)>,
     /// Extra stores into local row buffers.
     rows: HashMap<usize, (Buf, IExpr)>,
+    /// The outer axis that a tile walks, one point after the other.
+    pub(super) row_axis: Option<u32>,
 }
 
 /// How the elements of a loop are done that fill no vector.
@@ -69,6 +71,7 @@ impl<'a, 'b> Loops<'a, 'b> {
             levels,
             memory: HashMap::new(),
             rows: HashMap::new(),
+            row_axis: None,
         }
     }
 
@@ -427,14 +430,20 @@ impl<'a, 'b> Loops<'a, 'b> {
                 }
             }
             for (axes, pieces) in stages {
-                self.emit_stage(&axes, &pieces, vector)?;
+                self.emit_stage(level, &axes, &pieces, vector)?;
             }
         }
         Ok(())
     }
 
     /// One loop nest over the inner axes for pieces that share them.
-    fn emit_stage(&mut self, axes: &[u32], pieces: &[usize], outer: Option<Vector>) -> Result<()> {
+    fn emit_stage(
+        &mut self,
+        level: usize,
+        axes: &[u32],
+        pieces: &[usize],
+        outer: Option<Vector>,
+    ) -> Result<()> {
         let axes: Vec<u32> = axes
             .iter()
             .copied()
@@ -475,12 +484,12 @@ impl<'a, 'b> Loops<'a, 'b> {
             (Some(axis), _) => {
                 let range = (IExpr::zero(), self.eval.extent(axis));
                 let sums = &accumulators;
-                self.emit_lanes(
-                    (Vector { axis, lanes }, tail),
-                    range,
-                    sums,
-                    &mut |this, _| this.emit_bodies(pieces, sums),
-                )?;
+                let vector = Vector { axis, lanes };
+                let rows_ahead = self.rows_ahead(level, pieces, vector);
+                self.emit_lanes((vector, tail), range, sums, &mut |this, _| {
+                    this.ask_for(&rows_ahead);
+                    this.emit_bodies(pieces, sums)
+                })?;
             }
             (None, Some(axis)) => {
                 let range = (IExpr::zero(), self.eval.extent(axis));
@@ -662,7 +671,7 @@ fn levels(prepared: &Prepared) -> Vec<usize> {
 }
 
 /// Would computing the value again cost more than storing and loading it?
-fn is_costly(value: &E) -> bool {
+pub(super) fn is_costly(value: &E) -> bool {
     let (mut functions, mut operators) = (0, 0);
     visit(value, &mut |e| {
         if let Expr::Prim { prim, .. } = &**e {

@@ -1,5 +1,6 @@
 //! From fused groups to kernels in loop IR.
 
+mod ahead;
 mod attention;
 mod columns;
 mod contract;

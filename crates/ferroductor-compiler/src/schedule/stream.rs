@@ -4,9 +4,9 @@
 //! more than the last cache holds, what it writes is gone from there before anyone reads it, so
 //! the results go past the caches: a third less traffic.
 //!
-//! What must hold: a store streams only if it writes a whole vector whose index is provably a
-//! multiple of its lanes, to memory that starts at a multiple of 64 bytes, and the kernel does not
-//! read that memory.
+//! What must hold: a store streams only if it writes a whole vector, or half of one, whose index is
+//! provably a multiple of its lanes, to memory that starts at a multiple of 64 bytes, and the kernel
+//! does not read that memory.
 
 use super::Scheduled;
 use crate::graph::{Graph, TensorId};
@@ -159,9 +159,10 @@ impl Rewriter {
         let Buf::Param(at) = buf else { return false };
         let lanes = self.lanes_of(value);
         let size = self.element_bytes.get(at as usize).copied().unwrap_or(0);
-        self.results.contains(&buf)
-            && size * lanes as usize == self.vector_bytes
-            && self.factor(index) % i64::from(lanes) == 0
+        let bytes = size * lanes as usize;
+        // Half a vector is what half precision takes of a vector of results.
+        let is_register = bytes == self.vector_bytes || 2 * bytes == self.vector_bytes.max(32);
+        self.results.contains(&buf) && is_register && self.factor(index) % i64::from(lanes) == 0
     }
 
     /// A number that the expression's value is a multiple of, whatever its atoms are.
@@ -264,7 +265,34 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_registers_stream() {
+    fn only_registers_stream() {
+        // Sixteen floats are two registers, sixteen halves are one.
         assert!(!streams(store_at("i1"), Isa::Avx2));
+        let halves = |isa| {
+            let mut kernel = store_at("i1");
+            kernel.params[1].dtype = ferroductor_ir::DType::BF16;
+            store_as_bf16(&mut kernel.body);
+            streams(kernel, isa)
+        };
+        assert!(halves(Isa::Avx512) && halves(Isa::Avx2));
+        assert!(!halves(Isa::Sse42));
+    }
+
+    /// Stores what is there as bf16.
+    fn store_as_bf16(block: &mut Block) {
+        for at in 0..block.len() {
+            match &mut block[at] {
+                Stmt::For { body, .. } => return store_as_bf16(body),
+                Stmt::Store { value, .. } => {
+                    let op = Op::Convert {
+                        value: *value,
+                        to: ferroductor_ir::DType::BF16,
+                    };
+                    *value = ValueId(9);
+                    return block.insert(at, Stmt::Let { id: ValueId(9), op });
+                }
+                _ => {}
+            }
+        }
     }
 }

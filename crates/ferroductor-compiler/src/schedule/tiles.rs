@@ -151,6 +151,7 @@ impl Loops<'_, '_> {
             && !plan.crossing
         {
             self.eval.axis[*a as usize] = self.eval.open_for(begin.clone(), end.clone(), 1);
+            self.row_axis = Some(*a);
         }
         match plan.vector {
             None => self.emit_levels(None)?,

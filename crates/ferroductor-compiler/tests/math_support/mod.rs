@@ -7,6 +7,7 @@
 pub mod exact;
 
 use ferroductor_ir::DType;
+use ferroductor_ir::interp::scalar;
 use ferroductor_ir::kernel::{Function, Isa, Op, Target, Ty, ValueId};
 use ferroductor_ir::prim::{Literal, Prim};
 
@@ -20,29 +21,33 @@ pub enum Column {
     Bool(Vec<bool>),
 }
 
-pub fn target(has_fma: bool) -> Target {
-    Target {
-        has_fma,
-        ..Target::of(Isa::Avx2)
-    }
-}
+/// What definitions differ by: everything, a fused multiply-add alone, nothing.
+pub const KINDS: [Isa; 3] = [Isa::Avx512, Isa::Avx2, Isa::Sse42];
 
 /// The function for `lanes` lanes; the test names a prim that has one.
-pub fn function(prim: Prim, scalar: DType, lanes: usize, has_fma: bool) -> Function {
+pub fn function(prim: Prim, scalar: DType, lanes: usize, kind: Isa) -> Function {
     let ty = Ty::new(scalar, lanes as u32);
-    ferroductor_compiler::math::function(prim, ty, &target(has_fma))
+    ferroductor_compiler::math::function(prim, ty, &Target::of(kind))
         .unwrap_or_else(|| panic!("no {prim} for {scalar}"))
 }
 
-/// How many instructions run for each vector: constants stay in registers, bit casts are free.
+/// How many instructions run for each vector: constants stay in registers, bit casts are free, and
+/// rare operands are not met.
 pub fn instructions(function: &Function) -> usize {
     let is_free = |op: &Op| matches!(op, Op::Const { .. } | Op::Bitcast { .. });
     function.body.iter().filter(|(_, op)| !is_free(op)).count()
 }
 
+/// A row of a table in `docs/math.md`: errors and instructions for each kind of target.
+pub fn row(prim: Prim, scalar: DType, bound: f64, errors: [f64; 3]) -> String {
+    let errors = errors.map(|error| format!("{error:.3}")).join(" | ");
+    let counts = KINDS.map(|kind| instructions(&function(prim, scalar, 1, kind)).to_string());
+    format!("| {prim} | {bound} | {errors} | {} |", counts.join(" | "))
+}
+
 /// Runs the function's code on its operands' columns.
 pub fn run(function: &Function, operands: &[Column]) -> Column {
-    let count = function.params.len() + function.body.len();
+    let count = function.params.len() + function.code().count();
     let mut values: Vec<Option<Column>> = vec![None; count];
     for (param, column) in function.params.iter().zip(operands) {
         values[param.0 as usize] = Some(column.clone());
@@ -52,7 +57,7 @@ pub fn run(function: &Function, operands: &[Column]) -> Column {
             .clone()
             .expect("defined before its use")
     };
-    for (id, op) in &function.body {
+    for (id, op) in function.code() {
         let result = match op {
             Op::Const { value, ty } => constant(*value, *ty),
             Op::Prim { prim, args } => {
@@ -72,7 +77,14 @@ pub fn run(function: &Function, operands: &[Column]) -> Column {
         };
         values[id.0 as usize] = Some(result);
     }
-    value(&values, function.result)
+    let usual = value(&values, function.result);
+    match &function.rare {
+        Some(rare) => {
+            let (lanes, other) = (value(&values, rare.lanes), value(&values, rare.result));
+            apply(Prim::Select, &[&lanes, &other, &usual])
+        }
+        None => usual,
+    }
 }
 
 fn constant(value: Literal, ty: Ty) -> Column {
@@ -185,9 +197,9 @@ macro_rules! comparisons {
 }
 
 macro_rules! float_ops {
-    ($module:ident $ty:ty) => {
+    ($module:ident $ty:ty, $scalar:ident) => {
         mod $module {
-            use super::Prim;
+            use super::{DType, Prim, scalar};
             comparisons!($ty);
             pub fn unary(prim: Prim) -> fn($ty) -> $ty {
                 match prim {
@@ -210,6 +222,11 @@ macro_rules! float_ops {
                     Prim::MinNum => |a, b| if a < b { a } else { b },
                     Prim::MaxNum => |a, b| if a > b { a } else { b },
                     Prim::CopySign => <$ty>::copysign,
+                    Prim::Scale => |a, b| {
+                        let operands = [a.to_bits().into(), b.to_bits().into()];
+                        let lane = scalar::prim(Prim::Scale, DType::$scalar, &operands);
+                        <$ty>::from_bits(lane.expect("a basic prim") as _)
+                    },
                     _ => panic!("{prim} on two floats"),
                 }
             }
@@ -249,8 +266,8 @@ macro_rules! int_ops {
     };
 }
 
-float_ops!(single f32);
-float_ops!(double f64);
+float_ops!(single f32, F32);
+float_ops!(double f64, F64);
 int_ops!(int32 i32);
 int_ops!(int64 i64);
 

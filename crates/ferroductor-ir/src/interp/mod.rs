@@ -424,12 +424,21 @@ impl Machine<'_, '_, '_> {
             let lanes = self.lanes(*arg);
             frame[begin..begin + lanes.len()].copy_from_slice(lanes);
         }
-        for (id, op) in &function.body {
+        for (id, op) in function.code() {
             let lanes = evaluate_pure(op, types, &|id| frame_lanes(&frame, types, slots, id));
             let begin = slots.begin[id.0 as usize];
             frame[begin..begin + lanes.len()].copy_from_slice(&lanes);
         }
-        let result = frame_lanes(&frame, types, slots, function.result).to_vec();
+        let lanes = |id| frame_lanes(&frame, types, slots, id);
+        let mut result = lanes(function.result).to_vec();
+        if let Some(rare) = &function.rare {
+            let rare_lanes = lanes(rare.lanes).iter().zip(lanes(rare.result));
+            for (lane, (is_rare, other)) in result.iter_mut().zip(rare_lanes) {
+                if *is_rare != 0 {
+                    *lane = *other;
+                }
+            }
+        }
         self.functions[at] = frame;
         result
     }

@@ -97,6 +97,10 @@ macro_rules! float {
                 Prim::Neg => -a,
                 Prim::Abs => a.abs(),
                 Prim::Fma => a.mul_add(b, c),
+                Prim::Scale => {
+                    let quiet = $bits(a) >> (<$float>::MANTISSA_DIGITS - 2) & 1 == 1;
+                    scale(f64::from(a), f64::from(b), quiet) as $float
+                }
                 Prim::Sqrt => a.sqrt(),
                 Prim::Floor => a.floor(),
                 Prim::Ceil => a.ceil(),
@@ -115,6 +119,32 @@ macro_rules! float {
 
 float!(float32, f32, of_f32);
 float!(float64, f64, f64::to_bits);
+
+/// `a * 2^floor(b)`. A result that is subnormal in `f32` is still exact here.
+fn scale(a: f64, b: f64, is_quiet: bool) -> f64 {
+    if a.is_nan() && is_quiet && b.is_infinite() {
+        return if b > 0.0 { b } else { 0.0 };
+    }
+    if a.is_nan() || b.is_nan() {
+        return f64::NAN;
+    }
+    if b.is_infinite() {
+        // Zero times infinity and its like are NaN.
+        return if b > 0.0 { a * b } else { a * 0.0 };
+    }
+    // Steps of a power that is a number; the last one rounds, the others leave enough bits.
+    let mut power = b.floor().clamp(-2200.0, 2200.0) as i32;
+    let mut value = a;
+    while power > 1023 {
+        value *= f64::powi(2.0, 1023);
+        power -= 1023;
+    }
+    while power < -1022 {
+        value *= f64::powi(2.0, -1022 + 53);
+        power += 1022 - 53;
+    }
+    value * f64::powi(2.0, power)
+}
 
 fn compare<T: PartialOrd>(prim: Prim, a: &T, b: &T) -> Option<bool> {
     Some(match prim {

@@ -4,7 +4,7 @@ use super::scalar::{convert, dot_bf16, literal, prim};
 use super::*;
 use crate::dtype::DType::*;
 use crate::prim::Literal;
-use crate::text::parse;
+use crate::text::{parse, print};
 
 fn f32s(bytes: &[u8]) -> Vec<f32> {
     let word = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
@@ -193,6 +193,59 @@ fn functions_are_called_by_type_and_lanes() {
     let mut memory = bytes_of(&[1.0, 2.0, 3.0]);
     assert_eq!(run(&kernel, &mut [&mut memory], &[], 0, 1), Ok(0));
     assert_eq!(f32s(&memory), [-1.0, 3.0, 2.0]);
+}
+
+#[test]
+fn lanes_that_the_body_is_not_right_for_take_the_rare_result() {
+    let kernel = parse(
+        "kernel k {
+           param p0: f32 readwrite
+           tiles 1
+           function exp f32x4(%0) {
+             %1 = const f32x4 2.0
+             %2 = gt %0, %1
+             %3 = neg %0
+             rare %2 {
+               %4 = mul %3, %0
+               return %4
+             }
+             return %3
+           }
+           body {
+             %0 = load x4 p0[0]
+             %1 = exp %0
+             store p0[0] = %1
+           }
+         }",
+    )
+    .unwrap();
+    let mut memory = bytes_of(&[1.0, 2.0, 3.0, f32::NAN]);
+    assert_eq!(run(&kernel, &mut [&mut memory], &[], 0, 1), Ok(0));
+    assert_eq!(f32s(&memory)[..3], [-1.0, -2.0, -9.0]);
+    assert!(f32s(&memory)[3].is_nan());
+    assert_eq!(parse(&print(&kernel)).unwrap(), kernel);
+}
+
+#[test]
+fn scaling_rounds_once_and_knows_infinite_powers() {
+    let f = |a: f32, b: f32| {
+        let args = [u64::from(a.to_bits()), u64::from(b.to_bits())];
+        f32::from_bits(prim(Prim::Scale, F32, &args).unwrap() as u32)
+    };
+    assert_eq!(f(3.0, 2.9), 12.0);
+    assert_eq!(f(3.0, -0.1), 1.5);
+    // Two roundings would give the even neighbour below.
+    assert_eq!(f(1.0 + f32::EPSILON, -149.5), f32::from_bits(1));
+    assert_eq!(f(f32::MIN_POSITIVE, 1e30), f32::INFINITY);
+    assert_eq!(f(f32::NAN, f32::INFINITY), f32::INFINITY);
+    assert_eq!(f(f32::NAN, f32::NEG_INFINITY).to_bits(), 0);
+    assert!(f(f32::from_bits(0x7f80_0001), f32::INFINITY).is_nan());
+    assert!(f(f32::NAN, 1.0).is_nan() && f(0.0, f32::INFINITY).is_nan());
+    assert!(f(f32::INFINITY, f32::NEG_INFINITY).is_nan());
+    assert_eq!(f(-0.0, f32::NEG_INFINITY).to_bits(), (-0f32).to_bits());
+    assert_eq!(f(-2.0, f32::NEG_INFINITY).to_bits(), (-0f32).to_bits());
+    let wide = prim(Prim::Scale, F64, &[1.5f64.to_bits(), (-1074f64).to_bits()]);
+    assert_eq!(wide, Some(2));
 }
 
 fn int(op: Prim, scalar: Scalar, a: i64, b: i64) -> i64 {

@@ -451,7 +451,9 @@ impl Generator {
             ty
         };
         let arithmetic = [Add, Sub, Mul, Div, Neg, Abs, MinNum, MaxNum];
-        let floats = [Sqrt, Floor, Ceil, Trunc, Round, CopySign, Fma, Select];
+        let floats = [
+            Sqrt, Floor, Ceil, Trunc, Round, CopySign, Fma, Scale, Select,
+        ];
         let bits = [Rem, And, Or, Xor, Not, Shl, Shr, Select];
         let comparisons = [Eq, Ne, Lt, Le, Gt, Ge];
         let prim = match (ty.scalar, self.rng.below(4)) {
@@ -461,16 +463,18 @@ impl Generator {
             (scalar, _) if scalar.is_float() => *self.rng.pick(&floats),
             _ => *self.rng.pick(&bits),
         };
-        let prim = if prim == Fma && !self.limits.fma {
-            Mul
-        } else {
-            prim
+        let prim = match prim {
+            Fma if !self.limits.fma => Mul,
+            Scale if !self.limits.scale => Mul,
+            prim => prim,
         };
         let mut args: Vec<ValueId> = (0..prim.arity()).map(|_| self.value(block, ty)).collect();
         let mut result = ty;
         match prim {
             Select => args[0] = self.value(block, ty.with(DType::Bool)),
             CopySign => args[1] = self.without_nan(block, args[1], ty),
+            // The result by an infinite power tells quiet and signalling NaN apart.
+            Scale => args[0] = self.without_nan(block, args[0], ty),
             // Most shift counts are in range.
             Shl | Shr if !self.rng.one_in(3) => {
                 let value = Literal::Int(7);
@@ -557,26 +561,36 @@ impl Generator {
         self.next_value = prim.arity() as u32;
         let params: Vec<ValueId> = (0..self.next_value).map(ValueId).collect();
         self.values = params.iter().map(|id| (*id, ty)).collect();
+        let (mut block, result) = self.function_code(ty);
+        let rare = self.rng.one_in(2).then(|| {
+            let lanes = self.value(&mut block, ty.with(DType::Bool));
+            let (body, result) = self.function_code(ty);
+            Rare {
+                lanes,
+                body: definitions(body),
+                result,
+            }
+        });
+        self.in_function = false;
+        Function {
+            prim,
+            ty,
+            params,
+            body: definitions(block),
+            result,
+            rare,
+            doc: "random".into(),
+        }
+    }
+
+    /// A few operations and a result of them.
+    fn function_code(&mut self, ty: Ty) -> (Block, ValueId) {
         let mut block = Block::new();
         for _ in 0..self.rng.between(2, 8) {
             self.operation(&mut block);
         }
         let result = self.value(&mut block, ty);
-        self.in_function = false;
-        let mut body = Vec::new();
-        for stmt in block {
-            if let Stmt::Let { id, op } = stmt {
-                body.push((id, op));
-            }
-        }
-        Function {
-            prim,
-            ty,
-            params,
-            body,
-            result,
-            doc: "random".into(),
-        }
+        (block, result)
     }
 
     /// Statements of a block; what they define is visible until the caller's block ends.
@@ -813,4 +827,13 @@ fn memory(rng: &mut Rng, dtype: DType) -> Vec<u8> {
         bytes.extend_from_slice(&bits.to_le_bytes()[..dtype.size()]);
     }
     bytes
+}
+
+/// The definitions of a block without other statements.
+fn definitions(block: Block) -> Vec<(ValueId, Op)> {
+    let definition = |stmt| match stmt {
+        Stmt::Let { id, op } => Some((id, op)),
+        _ => None,
+    };
+    block.into_iter().filter_map(definition).collect()
 }

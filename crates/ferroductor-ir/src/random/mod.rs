@@ -24,6 +24,8 @@ pub struct Limits {
     pub statements: u32,
     /// Fused multiply-add.
     pub fma: bool,
+    /// Multiplication by a power of two.
+    pub scale: bool,
     /// The bf16 dot product.
     pub dot_bf16: bool,
 }
@@ -34,6 +36,7 @@ impl Default for Limits {
             max_lanes: 16,
             statements: 40,
             fma: true,
+            scale: true,
             dot_bf16: false,
         }
     }

@@ -25,6 +25,12 @@ pub fn reduce(kernel: &Kernel, is_faulty: &mut dyn FnMut(&Kernel) -> bool) -> Ke
             smaller.functions.remove(at);
             if verify::kernel(&smaller).is_ok() && is_faulty(&smaller) {
                 best = smaller;
+                continue;
+            }
+            let mut smaller = best.clone();
+            smaller.functions[at].rare = None;
+            if smaller != best && is_faulty(&smaller) {
+                best = smaller;
             }
         }
         if count(&best.setup) + count(&best.body) == before {

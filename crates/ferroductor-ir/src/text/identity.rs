@@ -47,15 +47,13 @@ fn function(function: &Function) -> Function {
         prim: function.prim,
         ty: function.ty,
         params: function.params.iter().map(|id| names.value(*id)).collect(),
-        body: function
-            .body
-            .iter()
-            .map(|(id, op)| {
-                let op = names.op(op);
-                (names.value(*id), op)
-            })
-            .collect(),
+        body: names.code(&function.body),
         result: names.value(function.result),
+        rare: function.rare.as_ref().map(|rare| Rare {
+            lanes: names.value(rare.lanes),
+            body: names.code(&rare.body),
+            result: names.value(rare.result),
+        }),
         doc: String::new(),
     }
 }
@@ -78,6 +76,15 @@ fn number<K: std::hash::Hash + Eq>(table: &mut HashMap<K, u32>, key: K) -> u32 {
 impl Renumber {
     fn value(&mut self, id: ValueId) -> ValueId {
         ValueId(number(&mut self.values, id))
+    }
+    /// The code of a function.
+    fn code(&mut self, code: &[(ValueId, Op)]) -> Vec<(ValueId, Op)> {
+        code.iter()
+            .map(|(id, op)| {
+                let op = self.op(op);
+                (self.value(*id), op)
+            })
+            .collect()
     }
     fn register(&mut self, id: RegId) -> RegId {
         RegId(number(&mut self.registers, id))

@@ -305,26 +305,59 @@ impl Parser {
             self.text()?
         };
         self.symbol("{")?;
-        let mut body = Vec::new();
+        let mut rare = None;
+        let body = self.code(&mut |this| {
+            if rare.is_some() || !this.accept_word("rare") {
+                return Ok(());
+            }
+            let lanes = this.value()?;
+            this.symbol("{")?;
+            let body = this.code(&mut |_| Ok(()))?;
+            let result = this.returned()?;
+            rare = Some(Rare {
+                lanes,
+                body,
+                result,
+            });
+            this.skip_comments();
+            Ok(())
+        })?;
+        let result = self.returned()?;
+        Ok(Function {
+            prim,
+            ty,
+            params,
+            body,
+            result,
+            rare,
+            doc,
+        })
+    }
+
+    /// Definitions up to the word `return`; `before_return` may read what stands before it.
+    fn code(
+        &mut self,
+        before_return: &mut dyn FnMut(&mut Parser) -> Parse<()>,
+    ) -> Parse<Vec<(ValueId, Op)>> {
+        let mut code = Vec::new();
         loop {
             self.skip_comments();
+            before_return(self)?;
             if self.accept_word("return") {
-                let result = self.value()?;
-                self.skip_comments();
-                self.symbol("}")?;
-                return Ok(Function {
-                    prim,
-                    ty,
-                    params,
-                    body,
-                    result,
-                    doc,
-                });
+                return Ok(code);
             }
             let id = self.value()?;
             self.symbol("=")?;
-            body.push((id, self.op()?));
+            code.push((id, self.op()?));
         }
+    }
+
+    /// What stands behind `return`, and the end of the block.
+    fn returned(&mut self) -> Parse<ValueId> {
+        let result = self.value()?;
+        self.skip_comments();
+        self.symbol("}")?;
+        Ok(result)
     }
 
     /// Runs a parser one level deeper.

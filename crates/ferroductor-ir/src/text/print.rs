@@ -90,6 +90,16 @@ impl Printer {
         for (id, op) in &function.body {
             line!(self, "%{} = {}", id.0, op_text(op));
         }
+        if let Some(rare) = &function.rare {
+            line!(self, "rare %{} {{", rare.lanes.0);
+            self.depth += 1;
+            for (id, op) in &rare.body {
+                line!(self, "%{} = {}", id.0, op_text(op));
+            }
+            line!(self, "return %{}", rare.result.0);
+            self.depth -= 1;
+            self.line("}");
+        }
         line!(self, "return %{}", function.result.0);
         self.depth -= 1;
         self.line("}");

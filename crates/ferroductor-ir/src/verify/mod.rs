@@ -15,6 +15,7 @@ mod types;
 
 pub use types::{Types, prim_takes};
 
+use crate::dtype::DType;
 use crate::index::{Atom, IExpr};
 use crate::kernel::*;
 use crate::prim::{Prim, Scalar};
@@ -191,14 +192,26 @@ pub fn function_types(function: &Function) -> Result<Types, VerifyError> {
             .define(*id, function.ty)
             .map_err(|kind| fail("operands", kind))?;
     }
-    for (id, op) in &function.body {
-        types::function_op(op, &scope)
-            .and_then(|ty| scope.define(*id, ty))
-            .map_err(|kind| fail(&format!("%{}", id.0), kind))?;
-    }
+    let define = |code: &[(ValueId, Op)], scope: &mut Scope| {
+        code.iter().try_for_each(|(id, op)| {
+            types::function_op(op, scope)
+                .and_then(|ty| scope.define(*id, ty))
+                .map_err(|kind| fail(&format!("%{}", id.0), kind))
+        })
+    };
+    define(&function.body, &mut scope)?;
     scope
         .expect(function.result, function.ty, "result")
         .map_err(|kind| fail("result", kind))?;
+    if let Some(rare) = &function.rare {
+        scope
+            .expect(rare.lanes, function.ty.with(DType::Bool), "rare lanes")
+            .map_err(|kind| fail("rare lanes", kind))?;
+        define(&rare.body, &mut scope)?;
+        scope
+            .expect(rare.result, function.ty, "rare result")
+            .map_err(|kind| fail("rare result", kind))?;
+    }
     Ok(scope.types)
 }
 
@@ -209,6 +222,11 @@ pub fn for_target(kernel: &Kernel, target: &Target) -> Result<(), VerifyError> {
             Op::Prim {
                 prim: Prim::Fma, ..
             } if !target.has_fma => Err(VerifyErrorKind::NotOnTarget("fused multiply-add")),
+            Op::Prim {
+                prim: Prim::Scale, ..
+            } if !target.has_scale() => {
+                Err(VerifyErrorKind::NotOnTarget("scaling by a power of two"))
+            }
             Op::DotBf16 { .. } if !target.has_bf16 => {
                 Err(VerifyErrorKind::NotOnTarget("bf16 dot product"))
             }
@@ -235,7 +253,7 @@ pub fn for_target(kernel: &Kernel, target: &Target) -> Result<(), VerifyError> {
         Ok(())
     }
     for function in &kernel.functions {
-        for (id, op) in &function.body {
+        for (id, op) in function.code() {
             check(op, target).map_err(|kind| VerifyError {
                 place: format!("function {} {}: %{}", function.prim, function.ty, id.0),
                 kind,

@@ -196,6 +196,19 @@ fn functions_are_straight_lines_of_basic_prims() {
         }
     );
     assert!(matches!(with(&|f| f.result = ValueId(2)), Mismatch { .. }));
+    let rare = |lanes, result| {
+        with(&|f| {
+            let body = Vec::new();
+            f.rare = Some(Rare {
+                lanes: ValueId(lanes),
+                body,
+                result: ValueId(result),
+            });
+        })
+    };
+    // No predicate, and no value of the function's type.
+    assert!(matches!(rare(0, 0), Mismatch { .. }));
+    assert!(matches!(rare(2, 2), Mismatch { .. }));
     let mut k = kernel_with("");
     k.functions.push(k.functions[0].clone());
     assert!(matches!(
@@ -333,6 +346,9 @@ fn a_target_without_the_instruction_refuses() {
         error.to_string(),
         "body: %1: the target has no fused multiply-add"
     );
+    let scale = kernel_with("%0 = const f64x8 1.0 %1 = scale %0, %0");
+    assert_eq!(for_target(&scale, &Target::of(Isa::Avx512)), Ok(()));
+    assert!(for_target(&scale, &Target::of(Isa::Avx2)).is_err());
     let dot = "for i1 in 0..1 { %0 = load x8 l0[0] %1 = load x4 p0[0] %2 = dotbf16 %1, %0, %0 }";
     assert!(for_target(&kernel_with(dot), &Target::of(Isa::Avx512)).is_err());
 }

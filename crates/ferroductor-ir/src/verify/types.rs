@@ -428,7 +428,7 @@ fn check_prim_type(prim: Prim, scalar: Scalar) -> Check {
     let legal = match prim {
         Add | Sub | Mul | Div | Neg | Abs | MinNum | MaxNum => float || int,
         Rem | Shl | Shr => int,
-        Fma | Sqrt | Floor | Ceil | Trunc | Round | CopySign => float,
+        Fma | Scale | Sqrt | Floor | Ceil | Trunc | Round | CopySign => float,
         And | Or | Xor | Not => int || bool,
         Eq | Ne | Lt | Le | Gt | Ge | Select => float || int || bool,
         _ => false,
