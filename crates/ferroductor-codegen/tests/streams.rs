@@ -125,3 +125,26 @@ fn x86_gets_the_instruction_and_a_fence() {
         }
     }
 }
+
+/// Narrowing and storing must not become one instruction that goes through the caches.
+#[test]
+fn halves_go_past_the_caches() {
+    let kernel = parse(
+        "kernel narrow {
+           param p0 x: f32 read
+           param p1 y: bf16 write noalias
+           tiles 64
+           body {
+             %0 = load x16 p0[16*i0]
+             %1 = convert %0 to bf16
+             stream p1[16*i0] = %1
+           }
+         }",
+    )
+    .unwrap();
+    for isa in [Isa::Avx512, Isa::Avx2] {
+        let kernels = [("k".to_string(), &kernel)];
+        let text = llvm::assembly(&kernels, &Target::of(isa), &Options::default()).unwrap();
+        assert!(text.contains("vmovnt"), "{text}");
+    }
+}
