@@ -84,7 +84,11 @@ impl Loops<'_, '_> {
         {
             let index = self.eval.place(&(offset + stride));
             let buf = *buf;
-            let request = Stmt::Prefetch { buf, index };
+            let request = Stmt::Prefetch {
+                buf,
+                index,
+                near: false,
+            };
             self.eval.emitter.statement(request);
         }
     }
