@@ -441,10 +441,10 @@ impl Product<'_, '_> {
         self.eval.close();
     }
 
-    /// A block of rows that has to be copied serves several panels, as long as they stay in the
-    /// second-level cache and there are tiles enough for many threads.
+    /// A block of rows that has to be copied serves several panels, as long as they stay in a cache,
+    /// the last one's part of a thread if need be, and there are tiles enough for many threads.
     fn choose_panels(&self) -> i64 {
-        const MOST: i64 = 4;
+        const MOST: i64 = 8;
         const TILES: i64 = 64;
         if self.direct || self.is_contiguous() {
             return 1;
@@ -452,7 +452,8 @@ impl Product<'_, '_> {
         let hint = |e: &IExpr| self.graph.hint(e).max(1);
         let ceil = |a: i64, b: i64| (a + b - 1) / b;
         let panel_bytes = hint(&self.k.extent) * self.nr() * 4;
-        let cache = self.eval.emitter.target.l2_bytes as i64 / 2;
+        let target = self.eval.emitter.target;
+        let cache = (target.l2_bytes / 2).max(target.last_cache_bytes / 8) as i64;
         let blocks = hint(&self.batch.extent) * ceil(hint(&self.m.extent), ROWS_PER_TILE);
         let panels = ceil(hint(&self.n.extent), self.nr());
         (2..=MOST)
