@@ -30,9 +30,14 @@ impl Product<'_, '_> {
         let weight = self.graph.tensor(self.b.tensor);
         let along_k = self.k.stride(self.prepared, &self.b.index[0]);
         let bytes = self.graph.hint_numel(&weight.sizes) * weight.dtype.size() as i64;
-        // Every panel reads all the rows: they must stay in a cache.
+        // Every panel reads all the rows: they stay in a cache, or there is but one panel.
         let stays = bytes <= self.eval.emitter.target.last_cache_bytes as i64 / 2;
-        stays
+        let widest = shapes(self.eval.emitter.target.isa)
+            .iter()
+            .map(|s| s.1)
+            .max();
+        let single = self.graph.hint(&self.m.extent) <= widest.unwrap_or(1) * self.lanes;
+        (stays || single)
             && self.inside.is_empty()
             && weight.dtype == self.packed_type()
             && along_k.is_some_and(|s| s.is_one())
