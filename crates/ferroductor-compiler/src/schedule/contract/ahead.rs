@@ -13,13 +13,16 @@ use ferroductor_ir::kernel::Stmt;
 /// Operands below this size are in a cache anyway.
 const COLD_BYTES: i64 = 1 << 20;
 const LINE_BYTES: i64 = 64;
+/// Lines of a panel's row that are asked for, no fewer than the widest panel has.
+const LINES: i64 = 4;
 
 /// How the lines of the next panel are walked.
 #[derive(Clone, Copy)]
 enum Walk {
     /// The panel is one run of memory: this many elements further with each step.
     Run { stride: i64 },
-    /// The panel is a strip of rows of `vectors` lines each: one line in this many steps.
+    /// The panel is a strip of rows: so many steps, a power of two, for the lines of each, of which
+    /// there are at most [`LINES`].
     Strip { steps: i64 },
 }
 
@@ -43,12 +46,12 @@ impl Product<'_, '_> {
                 self.set(&k, &(&position * &IExpr::constant(stride)));
             }
             Walk::Strip { steps } => {
-                let vectors = IExpr::constant(self.vectors);
-                let line = position.floor_div(&IExpr::constant(steps));
+                let line = position.floor_div(&IExpr::constant(steps / LINES));
                 let line = self.eval.emitter.index_value(&line);
-                let column = &line.modulo(&vectors) * &IExpr::constant(self.lanes);
+                let lines = IExpr::constant(LINES);
+                let column = &line.modulo(&lines) * &IExpr::constant(self.lanes);
                 self.set(&n, &(&next + &column));
-                self.set(&k, &line.floor_div(&vectors));
+                self.set(&k, &line.floor_div(&lines));
             }
         }
         let Some(buf) = self.eval.buffers.get(&self.b.tensor).copied() else {
@@ -118,8 +121,8 @@ impl Product<'_, '_> {
             return (stride * item <= LINE_BYTES).then_some(Walk::Run { stride });
         }
         if along_n.is_one() {
-            let steps = tiles * LINE_BYTES / (self.nr() * item);
-            return (steps > 0).then_some(Walk::Strip { steps });
+            let steps = 1 << tiles.ilog2();
+            return (steps >= LINES).then_some(Walk::Strip { steps });
         }
         None
     }
