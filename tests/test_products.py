@@ -59,7 +59,7 @@ FEW_SIZES = [(1, 1), (15, 3), (16, 97), (17, 130), (300, 64), (4500, 41), (523, 
 
 @pytest.mark.parametrize("codegen", ["llvm", "cpp"])
 @pytest.mark.parametrize("layout", ["rows", "columns"])
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 6, 7, 8, 9, 16])
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 8, 9, 16])
 def test_few_rows(rows, layout, codegen):
     if codegen == "cpp" and not (shutil.which("g++") or shutil.which("clang++")):
         pytest.skip("no C++ compiler on this machine: the C++ half did not run")
