@@ -11,11 +11,14 @@ import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
 
 from ferroductor import doctor
+
+ROOT = Path(__file__).resolve().parent.parent
 
 inductor_config = pytest.importorskip("torch._inductor.config")
 
@@ -126,6 +129,25 @@ def test_only_toolchain_failures_are_rescued(monkeypatch):
     assert compile_fx.compile_fx is broken
 
 
+def test_a_cell_of_a_notebook_is_explained_below_its_traceback(monkeypatch, tmp_path):
+    shell_module = pytest.importorskip("IPython.core.interactiveshell")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    shell = shell_module.InteractiveShell.instance()
+    cell = "import subprocess; raise subprocess.CalledProcessError(1, ['g++'], b'x.cpp:1:10: fatal error: Python.h: No such file or directory')"
+    shown = io.StringIO()
+    doctor.install_hook(lang="en", stream=shown)
+    try:
+        assert shell.run_cell(cell).error_in_exec is not None
+        assert shown.getvalue().count("Root cause") == 1
+        shell.run_cell("1 / 0")
+        assert shown.getvalue().count("Root cause") == 1, "only toolchain errors are explained"
+    finally:
+        doctor.uninstall_hook()
+    shell.run_cell(cell)
+    assert shown.getvalue().count("Root cause") == 1, "and none after the hook is gone"
+    shell_module.InteractiveShell.clear_instance()
+
+
 def test_an_uncaught_failure_of_a_program_is_explained(tmp_path):
     program = (
         "import torch\n"
@@ -143,3 +165,93 @@ def test_an_uncaught_failure_of_a_program_is_explained(tmp_path):
     traceback_at = done.stderr.index("Traceback")
     assert done.stderr.index("Causa") > traceback_at, done.stderr[-3000:]
     assert "InvalidCxxCompiler" in done.stderr
+
+
+def _run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess:
+    """The command line as a user starts it."""
+    command = [sys.executable, "-m", "ferroductor", *arguments]
+    variables = dict(os.environ, PYTHONUTF8="1", LC_ALL="C.UTF-8", **environment)
+    return subprocess.run(
+        command, input=stdin, capture_output=True, text=True, env=variables, timeout=300
+    )
+
+
+CODES = {"healthy": 0, "findings": 1, "could-not-tell": 3}
+
+
+@pytest.mark.parametrize(
+    "arguments, stdin, code",
+    [
+        (["explain"], "main.c:6:10: fatal error: Python.h: No such file or directory", 1),
+        (["explain", "-"], "epoch 1 loss 0.5", 3),
+        (["explain", "/no/such/log"], "", 2),
+        (["explain", "--system", "beos"], "", 2),
+        (["explain", "--lang", "tlh"], "", 2),
+        (["explain", "--no-such-option"], "", 2),
+        (["doctor", "--yes"], "", 2),
+        (["doctor", "--ci", "--fix"], "", 2),
+        (["--help"], "", 0),
+        (["--version"], "", 0),
+    ],
+)
+def test_exit_codes(arguments, stdin, code):
+    done = _run(*arguments, stdin=stdin)
+    assert done.returncode == code, done.stderr
+    assert bool(done.stdout) == (code != 2) and bool(done.stderr) == (code == 2)
+
+
+def test_the_exit_code_of_an_examination_is_its_outcome():
+    done = _run("doctor", "--quick", "--format", "json")
+    assert done.returncode == CODES[json.loads(done.stdout)["outcome"]]
+    lost = _run("doctor", "--quick", "--ci", "--python", "/no/such/python")
+    assert lost.returncode in (1, 3)
+    assert lost.stdout.splitlines()[-1].startswith("result ")
+
+
+def _strict(schema):
+    """The schema without room for fields it does not name."""
+    if isinstance(schema, dict):
+        if "properties" in schema and schema.get("type") == "object":
+            schema = {**schema, "additionalProperties": False}
+        return {name: _strict(value) for name, value in schema.items()}
+    return [_strict(item) for item in schema] if isinstance(schema, list) else schema
+
+
+@pytest.fixture(scope="module")
+def validator():
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((ROOT / "docs" / "doctor.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(_strict(schema))
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "es", "zh-CN"])
+def test_explanations_of_all_kinds_follow_the_schema(validator, language):
+    from ferroductor import _ferroductor
+
+    seen = set()
+    for log in sorted((ROOT / "crates" / "ferroductor-doctor" / "tests" / "logs").glob("**/*.log")):
+        text = log.read_bytes().decode(errors="replace")
+        report = json.loads(_ferroductor.explain_text(text, language, "json"))
+        for error in validator.iter_errors(report):
+            pytest.fail(f"{log.name}: {error.json_path}: {error.message}")
+        assert report["language"] == language
+        seen.update(finding["id"] for finding in report["findings"])
+    assert seen == set(validator.schema["$defs"]["kind"]["enum"])
+
+
+@pytest.mark.parametrize("arguments", [[], ["--fix", "--dry-run"], ["--python", "/no/such/python"]])
+def test_examinations_follow_the_schema(validator, arguments):
+    done = _run("doctor", "--quick", "--format", "json", *arguments, CXX="/nonexistent/g++")
+    report = json.loads(done.stdout)
+    for error in validator.iter_errors(report):
+        pytest.fail(f"{error.json_path}: {error.message}")
+    assert report["outcome"] == "findings" and done.returncode == 1
+
+
+def test_the_schema_is_not_met_by_what_it_does_not_describe(validator):
+    report = json.loads(_run("explain", "--format", "json", stdin="x").stdout)
+    assert not list(validator.iter_errors(report))
+    assert list(validator.iter_errors({**report, "more": 1}))
+    assert list(validator.iter_errors({**report, "outcome": "perfect"}))
+    assert list(validator.iter_errors({**report, "mode": "doctor"}))

@@ -23,6 +23,9 @@ _Hook = Callable[[type[BaseException], BaseException, Optional[TracebackType]], 
 
 _previous_hook: Optional[_Hook] = None
 
+#: IPython's shell while it shows diagnoses.
+_notebook: Optional[Any] = None
+
 #: Inductor's own entry point while graphs are being rescued.
 _inductor_compile: Optional[Callable[..., Any]] = None
 
@@ -97,7 +100,8 @@ def install_hook(*, lang: str = "", stream: Optional[TextIO] = None, rescue: boo
     """Shows the diagnosis after the traceback of an uncaught toolchain error.
 
     Opt-in, and reversible with :func:`uninstall_hook`. The traceback itself is
-    printed by the hook that was there before.
+    printed by the hook that was there before. In IPython and in notebooks, which
+    show the errors of a cell themselves, the diagnosis follows there.
 
     With ``rescue=True`` a graph that Inductor cannot compile because of the
     toolchain is compiled by Ferroductor instead, with a warning that names the
@@ -110,8 +114,7 @@ def install_hook(*, lang: str = "", stream: Optional[TextIO] = None, rescue: boo
         return
     previous = sys.excepthook
 
-    def hook(kind: type[BaseException], exc: BaseException, trace: Optional[TracebackType]) -> None:
-        previous(kind, exc, trace)
+    def show_diagnosis(exc: BaseException) -> None:
         target = stream if stream is not None else sys.stderr
         try:
             if _is_toolchain_error(exc):
@@ -119,16 +122,41 @@ def install_hook(*, lang: str = "", stream: Optional[TextIO] = None, rescue: boo
         except Exception as failure:  # the original error is what matters
             print(f"ferroductor: no diagnosis ({failure})", file=target)
 
+    def hook(kind: type[BaseException], exc: BaseException, trace: Optional[TracebackType]) -> None:
+        previous(kind, exc, trace)
+        show_diagnosis(exc)
+
     _previous_hook = previous
     sys.excepthook = hook
+    _install_in_notebook(show_diagnosis)
+
+
+def _install_in_notebook(show_diagnosis: Callable[[BaseException], None]) -> None:
+    """The same for IPython's shell, if this process is one; it has one such handler,
+    and another's is left alone."""
+    global _notebook
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is None or shell.custom_exceptions:
+        return
+
+    def handler(shell: Any, kind: Any, exc: BaseException, trace: Any, tb_offset: Any = None) -> None:
+        shell.showtraceback((kind, exc, trace), tb_offset=tb_offset)
+        show_diagnosis(exc)
+
+    shell.set_custom_exc((Exception,), handler)
+    _notebook = shell
 
 
 def uninstall_hook() -> None:
     """Puts back what was there before :func:`install_hook`."""
-    global _previous_hook, _inductor_compile
+    global _previous_hook, _inductor_compile, _notebook
     if _previous_hook is not None:
         sys.excepthook = _previous_hook
         _previous_hook = None
+    if _notebook is not None:
+        _notebook.set_custom_exc((), None)
+        _notebook = None
     if _inductor_compile is not None:
         import torch._inductor.compile_fx as compile_fx
 

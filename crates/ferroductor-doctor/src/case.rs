@@ -5,6 +5,7 @@
 //! here and never scans text itself.
 
 use crate::context::{self, Actor, Context};
+use crate::doubt::Doubts;
 use crate::log::{self, LogSize};
 use crate::signal::{self, Signal};
 use crate::wrapped::{Joined, Unwrapper};
@@ -46,6 +47,15 @@ pub struct Hit {
     pub captures: BTreeMap<&'static str, String>,
     /// The file of the last traceback frame above that is not the standard library's.
     pub frame: Option<String>,
+    /// Whether what surrounds the line says that this may not have happened.
+    pub doubted: bool,
+}
+
+/// How often a line like one was seen, and where last.
+#[derive(Debug, Default, Clone, Copy)]
+struct Seen {
+    count: u32,
+    last_line: u64,
 }
 
 impl Hit {
@@ -72,7 +82,7 @@ const EVIDENCE_WIDTH: usize = 320;
 #[derive(Debug, Default)]
 pub struct Case {
     pub hits: Vec<Hit>,
-    counts: HashMap<(Meaning, String), u32>,
+    seen: HashMap<(Meaning, String), Seen>,
     pub context: Context,
     /// Compile commands with their line numbers.
     pub commands: Vec<(u64, CompileCommand)>,
@@ -81,6 +91,8 @@ pub struct Case {
     frame: Option<(u64, String)>,
     wrapped: Option<String>,
     unwrapper: Unwrapper,
+    doubts: Doubts,
+    doubting: bool,
 }
 
 /// Literals outside the tables that make a line worth reading.
@@ -119,10 +131,14 @@ impl Case {
             if let Some(joined) = case.unwrapper.push(number, line) {
                 case.read_joined(&joined);
             }
+            case.doubting = case.doubts.about(line);
             case.read_line(number, line);
         })?;
         if let Some(joined) = case.unwrapper.finish() {
             case.read_joined(&joined);
+        }
+        if !case.doubts.configure_failed() {
+            case.hits.retain(|h| !h.doubted);
         }
         case.size = size;
         Ok(case)
@@ -231,14 +247,25 @@ impl Case {
         meaning: Meaning,
         captures: BTreeMap<&'static str, String>,
     ) {
-        let value = captures.values().next().cloned().unwrap_or_default();
-        let value: String = value.chars().take(200).collect();
-        if self.hits.len() >= HITS_IN_ALL && !self.counts.contains_key(&(meaning, value.clone())) {
+        let key = key_of(meaning, &captures);
+        if self.hits.len() >= HITS_IN_ALL && !self.seen.contains_key(&key) {
             return;
         }
-        let count = self.counts.entry((meaning, value)).or_insert(0);
-        *count = count.saturating_add(1);
-        if *count > HITS_PER_VALUE || self.hits.len() >= HITS_IN_ALL {
+        // A doubted line must not take the place of a real one.
+        if !self.doubting {
+            let seen = self.seen.entry(key).or_default();
+            seen.count = seen.count.saturating_add(1);
+            seen.last_line = seen.last_line.max(line);
+            if seen.count > HITS_PER_VALUE {
+                return;
+            }
+        }
+        let room = if self.doubting {
+            HITS_IN_ALL / 2
+        } else {
+            HITS_IN_ALL
+        };
+        if self.hits.len() >= room {
             return;
         }
         let near = self
@@ -252,6 +279,7 @@ impl Case {
             text: cut_around(text, span),
             captures,
             frame,
+            doubted: self.doubting,
         });
     }
 
@@ -288,9 +316,17 @@ impl Case {
 
     /// How often a line like this one occurs.
     pub fn occurrences(&self, hit: &Hit) -> u32 {
-        let value = hit.captures.values().next().cloned().unwrap_or_default();
-        let value: String = value.chars().take(200).collect();
-        self.counts.get(&(hit.meaning, value)).copied().unwrap_or(1)
+        self.seen_of(hit).map_or(1, |seen| seen.count.max(1))
+    }
+
+    /// The last line like this one.
+    pub fn last_line(&self, hit: &Hit) -> u64 {
+        let last = self.seen_of(hit).map_or(0, |seen| seen.last_line);
+        last.max(hit.line)
+    }
+
+    fn seen_of(&self, hit: &Hit) -> Option<&Seen> {
+        self.seen.get(&key_of(hit.meaning, &hit.captures))
     }
 
     /// The command that most likely printed a line: the last one above, or the
@@ -328,6 +364,12 @@ impl Case {
     pub fn relevant_lines(&self) -> Vec<(u64, String)> {
         self.relevant.lines()
     }
+}
+
+/// Lines with the same meaning and the same first value are counted together.
+fn key_of(meaning: Meaning, captures: &BTreeMap<&'static str, String>) -> (Meaning, String) {
+    let value = captures.values().next().map_or("", String::as_str);
+    (meaning, value.chars().take(200).collect())
 }
 
 /// Cuts a long line so that the matched part stays in view.

@@ -46,6 +46,8 @@ enum Clue {
     Actor(Actor),
     Family(Family),
     Origin(Origin),
+    /// Of the interpreter there, or of what pip installed for the system's.
+    UsrLocal,
     Container,
     Wsl,
     Root,
@@ -55,7 +57,7 @@ enum Clue {
 }
 
 const CLUES: &[(&str, Clue)] = {
-    use Clue::{Arch, Container, Python, Root, Torch, Wsl};
+    use Clue::{Arch, Container, Python, Root, Torch, UsrLocal, Wsl};
     &[
         ("torch/_inductor/", Clue::Actor(Actor::InductorCpp)),
         (r"torch\_inductor\", Clue::Actor(Actor::InductorCpp)),
@@ -68,6 +70,7 @@ const CLUES: &[(&str, Clue)] = {
         ),
         ("CppCompileError", Clue::Actor(Actor::InductorCpp)),
         ("backend='inductor'", Clue::Actor(Actor::InductorCpp)),
+        ("AOTInductor", Clue::Actor(Actor::InductorCpp)),
         ("/triton/", Clue::Actor(Actor::Triton)),
         (r"\triton\", Clue::Actor(Actor::Triton)),
         (r"\\triton\\", Clue::Actor(Actor::Triton)),
@@ -138,7 +141,7 @@ const CLUES: &[(&str, Clue)] = {
             Clue::Origin(Origin::PythonOrg),
         ),
         ("python_embeded", Clue::Origin(Origin::Embedded)),
-        ("/usr/local/lib/python3", Clue::Origin(Origin::UsrLocal)),
+        ("/usr/local/lib/python3", UsrLocal),
         ("/usr/lib/python3", Clue::Origin(Origin::System)),
         ("/usr/include/python3", Clue::Origin(Origin::System)),
         ("/nix/store/", Clue::Origin(Origin::Nix)),
@@ -158,6 +161,7 @@ const CLUES: &[(&str, Clue)] = {
         ("cpython-3", Python),
         ("Python3", Python),
         ("-cp3", Python),
+        (".cp3", Python),
         ("PyTorch version", Torch),
         ("torch==", Torch),
         ("torch-", Torch),
@@ -191,12 +195,33 @@ pub fn clue_literals() -> impl Iterator<Item = &'static str> {
         .chain(["+cpu", "+cu", "+rocm", "-packages", "OS:"])
 }
 
+/// The folder of torch at one of the first places where packages lie.
+fn torch_dir(line: &str) -> Option<String> {
+    let places = line.match_indices("-packages").take(8);
+    let mut pieces = places.map(|(at, _)| {
+        let before = line[..at]
+            .char_indices()
+            .rev()
+            .nth(400)
+            .map_or(0, |(i, _)| i);
+        let after = line[at..]
+            .char_indices()
+            .nth(24)
+            .map_or(line.len(), |(i, _)| at + i);
+        &line[before..after]
+    });
+    pieces.find_map(|piece| {
+        let found = TORCH_DIR.as_ref()?.captures(piece)?;
+        Some(found.get(1)?.as_str().to_owned())
+    })
+}
+
 fn pattern(text: &str) -> Option<Regex> {
     Regex::new(text).ok()
 }
 
 static PYTHON_VERSION: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    pattern(r"(?:Python version:?\s*|\bPython |cpython-|-cp)(3)\.?(\d{1,2})(?:\D|$)")
+    pattern(r"(?:Python version:?\s*|\bPython |cpython-|[-.]cp)(3)\.?(\d{1,2})(?:\D|$)")
 });
 static TORCH_VERSION: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(
@@ -249,6 +274,15 @@ impl Context {
                 Some(Clue::Actor(actor)) => self.see_actor(number, actor),
                 Some(Clue::Family(family)) => *self.families.entry(family).or_default() += 1,
                 Some(Clue::Origin(origin)) => *self.origins.entry(origin).or_default() += 1,
+                Some(Clue::UsrLocal) => {
+                    let debian = line.contains("/dist-packages");
+                    let origin = if debian {
+                        Origin::System
+                    } else {
+                        Origin::UsrLocal
+                    };
+                    *self.origins.entry(origin).or_default() += 1;
+                }
                 Some(Clue::Container) => self.container = true,
                 Some(Clue::Wsl) => self.wsl = true,
                 Some(Clue::Root) => self.root = true,
@@ -284,7 +318,9 @@ impl Context {
                 index % 2 == 0
             });
         }
-        self.actors.push((number, actor));
+        // A line that stood on several is read after them, under the number of its first.
+        let place = self.actors.partition_point(|(n, _)| *n <= number);
+        self.actors.insert(place, (number, actor));
     }
 
     fn read_python(&mut self, line: &str) {
@@ -316,8 +352,7 @@ impl Context {
             self.torch_version = found.and_then(|c| c.get(1)).map(|m| m.as_str().to_owned());
         }
         if self.torch_dir.is_none() && line.contains("-packages") && line.contains("torch") {
-            let found = TORCH_DIR.as_ref().and_then(|r| r.captures(line));
-            self.torch_dir = found.and_then(|c| c.get(1)).map(|m| m.as_str().to_owned());
+            self.torch_dir = torch_dir(line);
         }
     }
 
@@ -343,10 +378,14 @@ impl Context {
 
     /// The actor seen closest to a line, within `reach` lines.
     pub fn nearest_actor(&self, line: u64, reach: u64) -> Option<Actor> {
-        let near = self
+        // Sightings stand in the order of their lines, so that only neighbours count.
+        let from = self
             .actors
-            .iter()
-            .filter(|(n, _)| n.abs_diff(line) <= reach);
+            .partition_point(|(n, _)| *n < line.saturating_sub(reach));
+        let to = self
+            .actors
+            .partition_point(|(n, _)| *n <= line.saturating_add(reach));
+        let near = self.actors.get(from..to)?.iter();
         near.min_by_key(|(n, _)| n.abs_diff(line)).map(|(_, a)| *a)
     }
 

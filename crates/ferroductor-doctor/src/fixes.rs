@@ -176,6 +176,13 @@ impl Planner<'_> {
         !added && facts::archive_has_python(family, version, self.python()) == Some(false)
     }
 
+    /// Whether the archive of the known release has this Python.
+    pub fn archive_has_python(&self) -> bool {
+        let version = self.system.version.as_deref().unwrap_or_default();
+        let has = |family| facts::archive_has_python(family, version, self.python());
+        self.system.family.and_then(has) == Some(true)
+    }
+
     /// Installs a need with each family's package manager, and in a Dockerfile.
     pub fn install(&mut self, need: Need) {
         for family in self.families() {

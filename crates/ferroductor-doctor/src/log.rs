@@ -4,6 +4,7 @@
 //! line numbers are those an editor shows; no byte sequence is an error.
 
 mod encoding;
+mod entities;
 mod quoted;
 
 use encoding::Decoded;
@@ -68,6 +69,8 @@ fn visit_segments(raw: &[u8], number: u64, clean: &mut String, visit: &mut impl 
             }
             None => {
                 let segment = without_escapes(segment, clean);
+                let plain = entities::replaced(segment);
+                let segment = plain.as_ref();
                 if !quoted::visit_written_lines(segment, |line| visit(number, line)) {
                     visit(number, segment);
                 }
@@ -176,6 +179,13 @@ mod tests {
         let seen = lines(br"RuntimeError('a\nb\nc\nC:\\new\\x')");
         assert_eq!(seen.len(), 4);
         assert_eq!(seen[3].1, r"C:\new\x')");
+    }
+
+    #[test]
+    fn marks_of_a_web_page_are_read() {
+        let page = lines(b"<code>version `X&#x27; not found &lt;a&gt; &amp;&quot;</code>");
+        assert_eq!(page[0].1, "<code>version `X' not found <a> &\"</code>");
+        assert_eq!(lines(b"a && b &c; R&D")[0].1, "a && b &c; R&D");
     }
 
     #[test]

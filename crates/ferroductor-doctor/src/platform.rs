@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// A family of systems that share a package manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "lowercase")]
 pub enum Family {
     Debian,
     Ubuntu,
@@ -230,6 +230,16 @@ impl SystemGuess {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_printed_can_be_stated() {
+        for family in Family::ALL {
+            assert_eq!(serde_json::to_value(family).expect("a word"), family.id());
+        }
+        for origin in Origin::ALL {
+            assert_eq!(serde_json::to_value(origin).expect("a word"), origin.id());
+        }
+    }
 
     #[test]
     fn stated_systems_are_understood() {

@@ -15,6 +15,7 @@ mod running;
 
 use crate::case::{Case, Hit};
 use crate::kind::Kind;
+use crate::resolved;
 use serde::Serialize;
 
 /// How sure a finding is.
@@ -310,7 +311,9 @@ pub static RULES: &[Rule] = &[
 
 /// Runs every rule.
 pub fn judge_all(case: &Case) -> Vec<Verdict> {
-    RULES.iter().filter_map(|rule| (rule.judge)(case)).collect()
+    let mut verdicts: Vec<Verdict> = RULES.iter().filter_map(|rule| (rule.judge)(case)).collect();
+    resolved::mark(case, &mut verdicts);
+    verdicts
 }
 
 /// The last component of a path of any system.

@@ -73,6 +73,9 @@ pub enum Signal {
     WindowsUnsupported,
     PythonImportLibraryMissing,
     FreeThreadedUnsupported,
+    CMakePythonMissing,
+    DllProcedureMissing,
+    PackageInstalled,
 }
 
 pub static TABLE: &[Pattern<Signal>] = &[
@@ -406,10 +409,12 @@ pub static TABLE: &[Pattern<Signal>] = &[
         anchors: &[
             "detected CUDA version",
             "mismatches the version that was used",
+            "does not match the version used to compile",
         ],
-        regex: r"detected CUDA version \((?P<found>[\d.]+)\) mismatches(?:[^(]*\((?P<wanted>[\d.]+))?",
+        regex: r"detected CUDA version \((?P<found>[\d.]+)\) mismatches(?:[^(]*\((?P<wanted>[\d.]+))?|does not match the version used to compile Pytorch binaries.{0,80}with Cuda (?P<version>\d[\d.]*\d)",
         samples: &[
             "RuntimeError: The detected CUDA version (11.8) mismatches the version that was used to compile PyTorch (12.1). Please make sure to use the same CUDA versions.",
+            "RuntimeError: Cuda extensions are being compiled with a version of Cuda that does not match the version used to compile Pytorch binaries.  Pytorch binaries were compiled with Cuda 11.7.",
         ],
         near_misses: &[
             "UserWarning: The detected CUDA version (12.4) has a minor version mismatch with the version that was used",
@@ -769,6 +774,37 @@ pub static TABLE: &[Pattern<Signal>] = &[
             "RuntimeError: torch.compile is not supported on Python built with GIL disabled",
         ],
         near_misses: &["Python built with GIL disabled detected"],
+    },
+    Pattern {
+        id: Signal::CMakePythonMissing,
+        anchors: &["Could NOT find Python"],
+        regex: r"Could NOT find Python\w* \(missing: [^)]*(?:Development|INCLUDE_DIR)",
+        samples: &[
+            "  Could NOT find Python (missing: Python_INCLUDE_DIRS Development.Module)",
+            "  Could NOT find PythonLibs (missing: PYTHON_LIBRARIES PYTHON_INCLUDE_DIRS)",
+        ],
+        near_misses: &["-- Could NOT find Python (missing: Interpreter)"],
+    },
+    Pattern {
+        id: Signal::DllProcedureMissing,
+        anchors: &["DLL load failed", "WinError 127"],
+        regex: r"DLL load failed while importing (?P<module>\w+): (?:The specified procedure could not be found|找不到指定的程序|La procédure spécifiée est introuvable|No se encontró el proceso especificado|Не найдена указанная процедура|Die angegebene Prozedur wurde nicht gefunden)|\[WinError 127\].{0,200}?(?P<name>\w+\.(?:dll|pyd))",
+        samples: &[
+            "ImportError: DLL load failed while importing _C: The specified procedure could not be found.",
+        ],
+        near_misses: &[
+            "ImportError: DLL load failed while importing _C: The specified module could not be found.",
+        ],
+    },
+    Pattern {
+        id: Signal::PackageInstalled,
+        anchors: &["Setting up ", "Successfully installed "],
+        regex: r"\bSetting up (?P<name>[\w.+\-]+)(?::\w+)? \(|Successfully installed (?P<found>\S.*)",
+        samples: &[
+            "Setting up python3.11-dev (3.11.2-6+deb12u4) ...",
+            "Successfully installed ninja-1.11.1",
+        ],
+        near_misses: &["Setting up the model"],
     },
 ];
 

@@ -5,6 +5,7 @@ use ferroductor_doctor::diagnosis::{Outcome, Report, Role};
 use ferroductor_doctor::explain::{self, Options};
 use ferroductor_doctor::i18n::Language;
 use ferroductor_doctor::kind::Kind;
+use ferroductor_doctor::platform::{Family, SystemGuess};
 use ferroductor_doctor::rules::Confidence;
 use std::collections::BTreeSet;
 use std::fs;
@@ -102,6 +103,98 @@ fn near_misses_are_not_diagnosed() {
         assert!(sure.is_empty(), "{name}: {sure:?}");
         assert_eq!(report.outcome, Outcome::CouldNotTell, "{name}");
     }
+}
+
+/// A log of `collected/expected.tsv`: kinds that may be the root (none: nothing
+/// is to be diagnosed), and the system where it is known.
+struct Collected {
+    name: String,
+    kinds: Vec<Kind>,
+    system: Option<String>,
+}
+
+fn collected() -> Vec<Collected> {
+    let table = fs::read_to_string(folder().join("collected/expected.tsv")).expect("the table");
+    let row = |line: &str| {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let kind = |slug| Kind::from_slug(slug).unwrap_or_else(|| panic!("{line}"));
+        let kinds = columns[1].split(',').filter(|s| *s != "none");
+        Collected {
+            name: columns[0].to_owned(),
+            kinds: kinds.map(kind).collect(),
+            system: Some(columns[2].to_owned()).filter(|s| s != "-"),
+        }
+    };
+    table.lines().skip(1).map(row).collect()
+}
+
+/// Logs written and collected without knowledge of the rules. Abstentions would
+/// be listed here; a wrong diagnosis never is.
+const ABSTAINED: &[&str] = &[];
+
+#[test]
+fn collected_logs_are_diagnosed() {
+    let all = logs(&folder().join("collected"));
+    let expected = collected();
+    assert_eq!(all.len(), expected.len());
+    let mut wrong = Vec::new();
+    for ((name, bytes), row) in all.iter().zip(&expected) {
+        assert_eq!(*name, row.name, "the table is in the order of names");
+        let report = explain_bytes(bytes, Language::English);
+        let sure = report
+            .findings
+            .iter()
+            .find(|f| f.confidence > Confidence::Low);
+        let right = match sure {
+            Some(finding) => finding.role == Role::Root && row.kinds.contains(&finding.id),
+            None => row.kinds.is_empty() || ABSTAINED.contains(&name.as_str()),
+        };
+        if !right {
+            wrong.push(format!("{name}: {:?}", sure.map(|f| f.id)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// On a stated system packages are those of its own manager, and come first.
+#[test]
+fn collected_logs_get_the_packages_of_their_system() {
+    let managers = [
+        (Family::Ubuntu, "apt-get"),
+        (Family::Debian, "apt-get"),
+        (Family::Fedora, "dnf"),
+        (Family::Rhel, "dnf"),
+        (Family::OpenSuse, "zypper"),
+        (Family::Arch, "pacman"),
+        (Family::Alpine, "apk"),
+    ];
+    let mut checked = 0;
+    for ((name, bytes), row) in logs(&folder().join("collected")).iter().zip(&collected()) {
+        let Some(stated) = &row.system else { continue };
+        let mut system = SystemGuess::default();
+        system
+            .apply(stated)
+            .unwrap_or_else(|w| panic!("{name}: {w}"));
+        let manager = managers.iter().find(|(f, _)| system.family == Some(*f));
+        let options = Options {
+            language: Language::English,
+            system: Some(system),
+            machine: None,
+        };
+        let report = explain::explain(bytes.as_slice(), &options).expect("reading from memory");
+        let packages = report.findings.iter().flat_map(|f| &f.fixes);
+        for fix in packages.filter(|f| f.id == "fix-install-packages") {
+            let Some((_, manager)) = manager else {
+                continue;
+            };
+            assert!(
+                fix.commands[0].contains(manager),
+                "{name} on {stated}: {fix:?}"
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "{checked}");
 }
 
 type Variant = fn(&str) -> Vec<u8>;

@@ -110,6 +110,10 @@ const PHRASES: &[(&str, &str)] = &[
     ("ошибка", "error"),
     ("Нет такого файла или каталога", NO_SUCH_FILE),
     ("невозможно найти", "cannot find"),
+    ("не удалось найти", "cannot find"),
+    ("не удалось выполнить", "cannot execute"),
+    ("невозможно выполнить", "cannot execute"),
+    ("команда не найдена", "command not found"),
     ("неопределённая ссылка на", "undefined reference to"),
     ("На устройстве не осталось свободного места", NO_SPACE),
     ("Отказано в доступе", PERMISSION),
@@ -249,6 +253,11 @@ static TRANSLATOR: LazyLock<Option<Translator>> = LazyLock::new(|| {
         .collect();
     Some(Translator { finder, reordered })
 });
+
+/// Whether a line holds a phrase of another language.
+pub fn holds_phrase(line: &str) -> bool {
+    TRANSLATOR.as_ref().is_some_and(|t| t.finder.is_match(line))
+}
 
 /// The line in English, when it holds a translated phrase.
 pub fn english(line: &str) -> Option<String> {

@@ -2,8 +2,8 @@
 //!
 //! What must hold: a row is about the meaning of a message, never about who
 //! asked for the compilation; messages are matched when cut at either end as
-//! long as their telling part is left, and in the languages in which GCC,
-//! Clang and MSVC are commonly localised.
+//! long as their telling part is left; the table is English, and what is
+//! printed in other languages is put back into English first ([`localised`]).
 
 use crate::localised;
 use crate::pattern::{Pattern, PatternMatch, Scanner};
@@ -96,7 +96,7 @@ pub fn classify_line(line: &str) -> Vec<PatternMatch<Message>> {
 /// Whether a line holds a word that a message could be built around; used to
 /// try again with a line that was wrapped in the middle of a message.
 pub fn may_hold_message(line: &str) -> bool {
-    SCANNER.has_anchor(line)
+    SCANNER.has_anchor(line) || localised::holds_phrase(line)
 }
 
 static SCANNER: LazyLock<Scanner<Message>> = LazyLock::new(|| Scanner::new(TABLE));
@@ -105,32 +105,16 @@ static SCANNER: LazyLock<Scanner<Message>> = LazyLock::new(|| Scanner::new(TABLE
 pub static TABLE: &[Pattern<Message>] = &[
     Pattern {
         id: Message::HeaderMissing,
-        anchors: &[
-            "fatal error",
-            "error:",
-            "erreur fatale",
-            "error fatal",
-            "致命错误",
-            "schwerwiegender fehler",
-            "致命的エラー",
-            "file not found",
-            "no such file",
-            "没有那个文件",
-            "aucun fichier",
-            "no existe",
-        ],
+        anchors: &["fatal error", "error:", "file not found", "no such file"],
         regex: r#"(?x)(?:
-            (?:fatal\ error|erreur\ fatale|error\ fatal|致命错误|schwerwiegender\ Fehler|致命的エラー|(?:^|\s)error)\s*[:：]\s*
+            (?:fatal\ error|(?:^|\s)error)\s*[:：]\s*
             ['‘“"«]?\s*(?P<header>[\w./+\-\\]+?\.(?:h|hh|hpp|hxx|cuh|inc)|[a-z_]{3,24})['’”"»]?
-            \s*(?:[:：]\s*(?:No\ such|没有|沒有|Aucun|No\ existe|Datei|Arquivo|Nessun|File\ o\ dir|そのような|그런|Нет)|\ file\ not\ found)
+            \s*(?::\s*No\ such|\ file\ not\ found)
           )"#,
         samples: &[
             "a.cpp:35:10: fatal error: Python.h: No such file or directory",
             "main.cpp:1:10: fatal error: 'omp.h' file not found",
             "x.cpp:5:10: fatal error: algorithm: No such file or directory",
-            "x.cpp:5:10: 致命错误：Python.h：没有那个文件或目录",
-            "x.cpp:5:10: erreur fatale : Python.h : Aucun fichier ou dossier de ce type",
-            "x.cpp:5:10: error fatal: Python.h: No existe el archivo o el directorio",
             "cuda_utils.c:7:20: error: cuda.h: No such file or directory",
         ],
         near_misses: &[
@@ -142,15 +126,9 @@ pub static TABLE: &[Pattern<Message>] = &[
     // The same message cut on either side of its telling part.
     Pattern {
         id: Message::HeaderMissing,
-        anchors: &[
-            "fatal error: ",
-            "no such file",
-            ".h' file not found",
-            "erreur fatale",
-            "error fatal",
-        ],
+        anchors: &["fatal error: ", "no such file", ".h' file not found"],
         regex: r#"(?x)(?:
-            (?:fatal\ error|erreur\ fatale|error\ fatal)\s?:\s*['‘]?(?P<header>[\w./+\-]+\.(?:h|hh|hpp|cuh))['’]?(?:\s*:?\s*(?:N(?:o(?:\ s\w*)?)?)?|\s+(?:f\w{0,3}))?(?:\.{3}|…)?\s*$
+            fatal\ error\s?:\s*['‘]?(?P<header>[\w./+\-]+\.(?:h|hh|hpp|cuh))['’]?(?:\s*:?\s*(?:N(?:o(?:\ s\w*)?)?)?|\s+(?:f\w{0,3}))?(?:\.{3}|…)?\s*$
           )"#,
         samples: &[
             "t.cpp:94:10: fatal error: Python.h",
@@ -161,13 +139,8 @@ pub static TABLE: &[Pattern<Message>] = &[
     },
     Pattern {
         id: Message::HeaderMissing,
-        anchors: &[
-            ".h: no such file",
-            ".h' file not found",
-            ".h: 没有那个文件",
-            ".h：没有那个文件",
-        ],
-        regex: r#"^[^'"]*?['‘]?(?P<header>[\w./+\-]+\.h)(?:\s?[:：]\s*(?:No such file|没有那个文件)|['’] file not found)"#,
+        anchors: &[".h: no such file", ".h' file not found"],
+        regex: r#"^[^'"]*?['‘]?(?P<header>[\w./+\-]+\.h)(?:\s?:\s*No such file|['’] file not found)"#,
         samples: &[
             "r: Python.h: No such file or directory",
             "or: 'omp.h' file not found",
@@ -238,23 +211,15 @@ pub static TABLE: &[Pattern<Message>] = &[
             "cannot find",
             "can't find",
             "unable to find library",
-            "找不到",
-            "ne peut trouver",
-            "impossible de trouver",
-            "se puede encontrar",
-            "kann -l",
             "library not found",
-            "konnte -l",
         ],
-        regex: r#"(?:cannot find|can't find|unable to find library|找不到|ne peut(?: pas)? trouver|impossible de trouver|no se puede encontrar|kann|konnte|library not found for|library not found:)\s*:?\s*(?:-l\s?:?(?P<lib>[\w.+\-]+)|(?P<object>[SgM]?crt\w*\.o)\b)"#,
+        regex: r#"(?:cannot find|can't find|unable to find library|library not found for|library not found:)\s*:?\s*(?:-l\s?:?(?P<lib>[\w.+\-]+)|(?P<object>[SgM]?crt\w*\.o)\b)"#,
         samples: &[
             "/usr/bin/ld: cannot find -ltorch_python: No such file or directory",
             "/usr/bin/ld: cannot find -l:libcuda.so.1: No such file or directory",
-            "/usr/bin/ld: 找不到 -lcudart: 没有那个文件或目录",
             "ld: library not found for -lomp",
             "ld.lld: error: unable to find library -lgomp",
             "/usr/bin/ld: cannot find crti.o: No such file or directory",
-            "/usr/bin/ld: ne peut trouver -lcuda : Aucun fichier ou dossier de ce type",
             "/usr/bin/ld: cannot find -lm",
         ],
         near_misses: &[
@@ -268,6 +233,13 @@ pub static TABLE: &[Pattern<Message>] = &[
         regex: r"\bld: library '(?P<lib>[\w+.\-]+)' not found",
         samples: &["ld: library 'omp' not found"],
         near_misses: &["python: library 'omp' not found"],
+    },
+    Pattern {
+        id: Message::LibraryMissing,
+        anchors: &["mold: fatal", "mold: error"],
+        regex: r"\bmold: (?:fatal|error): (?:library not found|cannot open): (?P<lib>[\w.+\-]+)\s*$",
+        samples: &["mold: fatal: library not found: cuda"],
+        near_misses: &["mold: fatal: unknown command line option: -q"],
     },
     Pattern {
         id: Message::LibraryMissing,
@@ -308,13 +280,8 @@ pub static TABLE: &[Pattern<Message>] = &[
     },
     Pattern {
         id: Message::SharedObjectMissing,
-        anchors: &[
-            "cannot open shared object file",
-            "打开共享对象文件",
-            "library not loaded",
-            "fichier d'objet partagé",
-        ],
-        regex: r"(?:(?P<lib>[\w.+\-]+\.so[\w.]*)\s?[:：]\s*(?:cannot open shared object file|(?:无法|不能)打开共享对象文件|impossible d'ouvrir le fichier d'objet)|Library not loaded: (?P<path>\S+))",
+        anchors: &["cannot open shared object file", "library not loaded"],
+        regex: r"(?:(?P<lib>[\w.+\-]+\.so[\w.]*)\s?:\s*cannot open shared object file|Library not loaded: (?P<path>\S+))",
         samples: &[
             "OSError: libgomp.so.1: cannot open shared object file: No such file or directory",
             "ImportError: dlopen(x.so, 2): Library not loaded: @rpath/libomp.dylib",
@@ -341,13 +308,8 @@ pub static TABLE: &[Pattern<Message>] = &[
     },
     Pattern {
         id: Message::UndefinedReference,
-        anchors: &[
-            "undefined reference",
-            "未定义的引用",
-            "référence indéfinie",
-            "sin definir",
-        ],
-        regex: r#"(?:undefined reference to |référence indéfinie (?:vers|à) |referencia a |对)[`'‘«"]\s?(?P<symbol>[^'’»"]{1,200})"#,
+        anchors: &["undefined reference"],
+        regex: r#"undefined reference to [`'‘"]\s?(?P<symbol>[^'’"]{1,200})"#,
         samples: &["libgomp-52f2.so.1: undefined reference to `clock_gettime@GLIBC_2.17'"],
         near_misses: &["undefined reference in your bibliography"],
     },
@@ -384,11 +346,14 @@ pub static TABLE: &[Pattern<Message>] = &[
             "is not recognized",
             "could be found",
             "no acceptable c",
+            "make: ",
+            "make[",
         ],
         regex: r#"(?x)(?:
             (?:^|[\s:])(?P<program>[\w./+\-]+)\s?:\s(?:command\ )?not\ found\s*$
           | command\ not\ found:\ (?P<name>[\w./+\-]+)
           | unable\ to\ execute\ '(?P<tool>[^']+)'
+          | \bmake(?:\[\d+\])?:\ (?P<by>[\w./+\-]+):\ No\ such\ file\ or\ directory\s*$
           | error:\ command\ '(?P<path>[^']+)'\ failed:\ No\ such
           | '(?P<module>[\w.+\-]+)'\ is\ not\ recognized\ as\ an
           | (?P<target>CMAKE_(?:C|CXX)_COMPILER)\ could\ be\ found
@@ -396,6 +361,7 @@ pub static TABLE: &[Pattern<Message>] = &[
         )"#,
         samples: &[
             "/bin/sh: 1: g++: not found",
+            "make[1]: g++: No such file or directory",
             "bash: line 1: gcc: command not found",
             "error: command 'x86_64-linux-gnu-g++' failed: No such file or directory",
             "unable to execute 'gcc': No such file or directory",
@@ -418,13 +384,9 @@ pub static TABLE: &[Pattern<Message>] = &[
             "cannot find ?ld",
             "cannot find ‘ld",
             "invalid linker name",
-            "无法执行",
-            "impossible d'exécuter",
-            "no se puede ejecutar",
-            "lors de la tentative",
         ],
         regex: r#"(?x)(?:
-            (?:cannot\ execute|error\ trying\ to\ exec|cannot\ exec|无法执行|impossible\ d'exécuter|no\ se\ puede\ ejecutar)\s*[:`'‘“"«?]*\s?(?P<tool>cc1plus|cc1|cc1obj|lto1|as|ld|collect2|lto-wrapper|cpp)\b['’”"»?]?
+            (?:cannot\ execute|error\ trying\ to\ exec|cannot\ exec)\s*[:`'‘“"?]*\s?(?P<tool>cc1plus|cc1|cc1obj|lto1|as|ld|collect2|lto-wrapper|cpp)\b['’”"?]?
           | Executable\ "(?P<program>[\w.\-]+)"\ doesn't\ exist
           | cannot\ find\ ['‘`?]?(?P<name>ld(?:\.\w+)?)['’?]?\s*$
           | invalid\ linker\ name\ in\ argument\ '-fuse-ld=(?P<module>\w+)
@@ -451,7 +413,6 @@ pub static TABLE: &[Pattern<Message>] = &[
             "died due to signal 9",
             "out of memory",
             "memory exhausted",
-            "内存",
         ],
         regex: r"(?x)(?:
             Killed\ (?:signal\ terminated\ program|\(program)\ ?\w*
@@ -484,13 +445,10 @@ pub static TABLE: &[Pattern<Message>] = &[
             "internal compiler error",
             "please submit a bug report",
             "C1001",
-            "内部错误",
-            "编译器内部错误",
-            "erreur interne du compilateur",
             "died due to signal 11",
             "frontend command failed",
         ],
-        regex: r"(?:internal compiler error: (?:[^K]|K[^i])|internal compiler error:?\s*$|erreur interne du compilateur|编译器内部错误|PLEASE submit a bug report to|\bC1001\b|'(?:cicc|ptxas|cudafe\+\+)' died due to signal 11|frontend command failed)",
+        regex: r"(?:internal compiler error: (?:[^K]|K[^i])|internal compiler error:?\s*$|PLEASE submit a bug report to|\bC1001\b|'(?:cicc|ptxas|cudafe\+\+)' died due to signal 11|frontend command failed)",
         samples: &[
             "x.cpp:9:1: internal compiler error: in related_int_vector_mode, at stor-layout.cc:581",
             "PLEASE submit a bug report to https://github.com/llvm/llvm-project/issues/",
@@ -510,14 +468,12 @@ pub static TABLE: &[Pattern<Message>] = &[
             "target specific option mismatch",
             "feature modifier",
             "unsupported option '-m",
-            "选项",
             "requires target feature",
             "selected processor does not support",
         ],
         regex: r#"(?x)(?:
             (?:bad\ value|unknown\ value)\ .{1,60}\ for\ ['‘`]?(?P<flag>-m(?:arch|cpu|tune)=?)
           | (?:unrecognized|unknown|unsupported)\ (?:command[\ \-]line\ )?(?:option|argument)s?\s?:?\s*['‘“"`]?(?P<name>-m[a-z0-9.=+\-]+)
-          | 无法识别的命令行选项\s?['‘“"`]?(?P<program>-m[a-z0-9.=+\-]+)
           | does\ not\ support\ ['‘]?(?P<tool>-m(?:arch|cpu)=\S+?)['’]
           | invalid\ feature\ modifier
           | Error:\ no\ such\ instruction | no\ such\ instruction:\ [`'‘]
@@ -540,7 +496,7 @@ pub static TABLE: &[Pattern<Message>] = &[
     Pattern {
         id: Message::UnsupportedStandard,
         anchors: &["-std=", "/std:", "std=c++"],
-        regex: r#"(?:(?:unrecognized|unknown|unsupported)\b.{0,40}?['‘“"`]?(?P<flag>[-/]std[=:](?:c|gnu)\+\+\w+)|无法识别的命令行选项\s?['‘“"`]?(?P<name>-std=\S+?)['’”]|D9002.{0,60}(?P<tool>/std:c\+\+\w+)|invalid value '(?:c|gnu)\+\+\w+' in '-std)"#,
+        regex: r#"(?:(?:unrecognized|unknown|unsupported)\b.{0,40}?['‘“"`]?(?P<flag>[-/]std[=:](?:c|gnu)\+\+\w+)|D9002.{0,60}(?P<tool>/std:c\+\+\w+)|invalid value '(?:c|gnu)\+\+\w+' in '-std)"#,
         samples: &[
             "cc1plus: error: unrecognized command line option \"-std=c++17\"",
             "error: invalid value 'c++20' in '-std=c++20'",
@@ -612,12 +568,9 @@ pub static TABLE: &[Pattern<Message>] = &[
             "[errno 28]",
             "disk quota exceeded",
             "[errno 122]",
-            "设备上没有空间",
-            "aucun espace disponible",
-            "no queda espacio",
             "winerror 112",
         ],
-        regex: r#"(?i)(?:\[Errno (?:28|122)\]|No space left on device|Disk quota exceeded|设备上没有空间|Aucun espace disponible|No queda espacio|WinError 112)(?:[^'"]{0,40}['"](?P<path>[^'"]+)['"])?"#,
+        regex: r#"(?i)(?:\[Errno (?:28|122)\]|No space left on device|Disk quota exceeded|WinError 112)(?:[^'"]{0,40}['"](?P<path>[^'"]+)['"])?"#,
         samples: &[
             "OSError: [Errno 28] No space left on device",
             "x.cpp: fatal error: error writing to /tmp/ccX.s: No space left on device",
@@ -626,28 +579,15 @@ pub static TABLE: &[Pattern<Message>] = &[
     },
     Pattern {
         id: Message::ReadOnly,
-        anchors: &[
-            "read-only file system",
-            "[errno 30]",
-            "只读文件系统",
-            "système de fichiers accessible en lecture seule",
-            "sistema de ficheros de sólo lectura",
-        ],
-        regex: r#"(?i)(?:\[Errno 30\]|Read-only file system|只读文件系统|accessible en lecture seulement|sólo lectura)(?:[^'"]{0,60}['"](?P<path>[^'"]+)['"])?"#,
+        anchors: &["read-only file system", "[errno 30]"],
+        regex: r#"(?i)(?:\[Errno 30\]|Read-only file system)(?:[^'"]{0,60}['"](?P<path>[^'"]+)['"])?"#,
         samples: &["OSError: [Errno 30] Read-only file system: '/root/.triton'"],
         near_misses: &["the attribute is read-only"],
     },
     Pattern {
         id: Message::PermissionDenied,
-        anchors: &[
-            "permission denied",
-            "[errno 13]",
-            "权限不够",
-            "permission non accordée",
-            "permiso denegado",
-            "operation not permitted",
-        ],
-        regex: r#"(?i)(?:(?P<program>/\S+?)\s?: )?(?:\[Errno 13\] Permission denied|PermissionError|Permission denied|权限不够|Permission non accordée|Permiso denegado|\[Errno 1\] Operation not permitted)(?:[^'"]{0,40}['"](?P<path>[^'"]+)['"])?"#,
+        anchors: &["permission denied", "[errno 13]", "operation not permitted"],
+        regex: r#"(?i)(?:(?P<program>/\S+?)\s?: )?(?:\[Errno 13\] Permission denied|PermissionError|Permission denied|\[Errno 1\] Operation not permitted)(?:[^'"]{0,40}['"](?P<path>[^'"]+)['"])?"#,
         samples: &[
             "PermissionError: [Errno 13] Permission denied: '/home/u/.triton/cache'",
             "/usr/bin/ld: cannot open output file /opt/x.so: Permission denied",
@@ -699,8 +639,9 @@ pub static TABLE: &[Pattern<Message>] = &[
             "exitcode  : -4",
             "0xc000001d",
             "illegal hardware instruction",
+            "invalid opcode",
         ],
-        regex: r"(?i)Illegal (?:hardware )?instruction|\bSIGILL\b|ILL_ILLOPN|exitcode\s*: -4\b|0xC000001D|(?:died with|killed by) signal 4\b",
+        regex: r"(?i)Illegal (?:hardware )?instruction|trap invalid opcode|\bSIGILL\b|ILL_ILLOPN|exitcode\s*: -4\b|0xC000001D|(?:died with|killed by) signal 4\b",
         samples: &[
             "Illegal instruction (core dumped)",
             "exitcode  : -4 (pid: 3123)",
@@ -716,11 +657,7 @@ pub static TABLE: &[Pattern<Message>] = &[
     },
     Pattern {
         id: Message::DriverInputMissing,
-        anchors: &[
-            "no such file or directory",
-            "linker input file",
-            "没有那个文件",
-        ],
+        anchors: &["no such file or directory", "linker input file"],
         regex: r#"(?:^|[\s/])(?:[\w.\-]+-)?(?:g\+\+|gcc|c\+\+|cc|clang\+\+|clang|icpx)(?:-\d+)?\s?: (?:fatal )?(?:error|warning)\s?: (?:no such file or directory: ['"](?P<name>[^'"]+)['"]|(?P<path>[^:'"]+?)\s?: (?:No such file or directory|linker input file))"#,
         samples: &[
             "g++: error: Support/app/x.cpp: No such file or directory",
@@ -762,6 +699,87 @@ mod tests {
     #[test]
     fn every_row_matches_its_samples_and_not_its_near_misses() {
         assert_eq!(crate::pattern::check_table(TABLE), Vec::<String>::new());
+    }
+
+    /// The table is English; other languages come by way of [`localised`].
+    #[test]
+    fn translated_messages_mean_the_same() {
+        let lines = [
+            (
+                Message::HeaderMissing,
+                "x.cpp:5:10: 致命错误：Python.h：没有那个文件或目录",
+            ),
+            (
+                Message::HeaderMissing,
+                "x.cpp:5:10: erreur fatale : Python.h : Aucun fichier ou dossier de ce type",
+            ),
+            (
+                Message::HeaderMissing,
+                "x.cpp:5:10: error fatal: Python.h: No existe el archivo o el directorio",
+            ),
+            (
+                Message::LibraryMissing,
+                "/usr/bin/ld: 找不到 -lcudart: 没有那个文件或目录",
+            ),
+            (
+                Message::LibraryMissing,
+                "/usr/bin/ld: ne peut trouver -lcuda : Aucun fichier ou dossier de ce type",
+            ),
+            (
+                Message::CannotExecuteTool,
+                "gcc: фатальная ошибка: не удалось выполнить «cc1plus»: execvp: Нет такого файла или каталога",
+            ),
+            (
+                Message::CannotExecuteTool,
+                "gcc: erreur fatale: ne peut exécuter « cc1plus »: execvp: Aucun fichier ou dossier de ce type",
+            ),
+            (
+                Message::ProgramMissing,
+                "make[1]: g++: Нет такого файла или каталога",
+            ),
+            (
+                Message::UnknownArchitecture,
+                "g++: 错误：无法识别的命令行选项“-mamx-tile”",
+            ),
+            (
+                Message::UnsupportedStandard,
+                "g++: error: 无法识别的命令行选项‘-std=c++20’",
+            ),
+            (
+                Message::SharedObjectMissing,
+                "ImportError: libgomp.so.1: 无法打开共享对象文件: 没有那个文件或目录",
+            ),
+            (
+                Message::UndefinedReference,
+                "x.o：对‘clock_gettime@GLIBC_2.17’未定义的引用",
+            ),
+            (
+                Message::NoSpace,
+                "as: /tmp/a.o: Aucun espace disponible sur le périphérique",
+            ),
+            (Message::ReadOnly, "mkdir: 无法创建目录: 只读文件系统"),
+            (Message::PermissionDenied, "bash: ./a: Permiso denegado"),
+        ];
+        for (meaning, line) in lines {
+            let found = classify_line(line);
+            assert!(found.iter().any(|m| m.id == meaning), "{line}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn the_table_leaves_other_languages_to_the_translation() {
+        let foreign = |text: &str| {
+            let letter = |c: char| c.is_alphabetic() && !c.is_ascii();
+            text.chars().any(letter)
+        };
+        for pattern in TABLE {
+            assert!(
+                !pattern.anchors.iter().any(|a| foreign(a)),
+                "{:?}",
+                pattern.anchors
+            );
+            assert!(!foreign(pattern.regex), "{}", pattern.regex);
+        }
     }
 
     #[test]

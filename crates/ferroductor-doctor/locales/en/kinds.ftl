@@ -202,7 +202,7 @@ network-filesystem-cache-fix = Keep the caches on a local disk, one for each nod
 
 gxx-spawn-bad-address-cause = The system could not start the compiler { $subject }: "Bad address".
 gxx-spawn-bad-address-why = Starting a process failed inside the system call. Damaged memory in the process, an exotic kernel or sandbox, or a broken environment block cause it; the compiler itself never ran.
-gxx-spawn-bad-address-fix = Run the compiler by hand in the same environment, look for sandboxes and limits, and re-install it if it fails there as well.
+gxx-spawn-bad-address-fix = Start the program again; if it fails again, run the compiler by hand in the same environment, look for sandboxes and limits, and re-install it if it fails there as well.
 
 nvcc-not-executable-wsl-cause = The program { $subject } was found but may not be executed.
 nvcc-not-executable-wsl-why = torch asks nvcc for its version, only to write a comment. In WSL, PATH contains Windows folders whose files Linux may not run, and torch before the fix catches only a missing file.

@@ -101,6 +101,7 @@ fix-upgrade-torch = upgrade torch: later releases handle this
 fix-omp-macos = install libomp and tell Inductor where it is
 fix-one-openmp = keep one OpenMP: use a torch that does not link a second copy, and remove the other one from the environment
 fix-reinstall-torch = re-install torch: its libraries are missing or damaged
+fix-cmake-prefix = in a CMake project: let it find torch, which brings the folder of its libraries
 fix-delete-extensions = delete the compiled extensions; they are rebuilt against the installed torch
 fix-rebuild-extension = rebuild the package that holds the object against the installed torch
 fix-conda-libstdcxx = update the environment's C++ runtime

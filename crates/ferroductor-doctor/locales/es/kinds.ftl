@@ -202,7 +202,7 @@ network-filesystem-cache-fix = Mantenga las cachés en un disco local, una por n
 
 gxx-spawn-bad-address-cause = El sistema no pudo iniciar el compilador { $subject }: «Bad address».
 gxx-spawn-bad-address-why = El inicio de un proceso falló dentro de la llamada al sistema. La causan memoria dañada en el proceso, un kernel del sistema o un entorno aislado (sandbox) poco comunes, o un bloque de entorno roto; el compilador nunca llegó a ejecutarse.
-gxx-spawn-bad-address-fix = Ejecute el compilador a mano en el mismo entorno, busque aislamientos y límites, y reinstálelo si ahí también falla.
+gxx-spawn-bad-address-fix = Inicie de nuevo el programa; si vuelve a fallar, ejecute el compilador a mano en el mismo entorno, busque aislamientos y límites, y reinstálelo si ahí también falla.
 
 nvcc-not-executable-wsl-cause = Se encontró el programa { $subject }, pero no se puede ejecutar.
 nvcc-not-executable-wsl-why = torch pide su versión a nvcc, solo para escribir un comentario. En WSL, PATH contiene carpetas de Windows cuyos archivos Linux no puede ejecutar, y torch, antes de la corrección, solo tolera que el archivo falte.

@@ -101,6 +101,7 @@ fix-upgrade-torch = actualice torch: las versiones posteriores lo resuelven
 fix-omp-macos = instale libomp y dígale a Inductor dónde está
 fix-one-openmp = deje un solo OpenMP: un torch que no enlace una segunda copia, y la otra fuera del entorno
 fix-reinstall-torch = reinstale torch: sus bibliotecas faltan o están dañadas
+fix-cmake-prefix = en un proyecto de CMake: indíquele dónde está torch, que aporta la carpeta de sus bibliotecas
 fix-delete-extensions = borre las extensiones compiladas; se recompilarán con el torch instalado
 fix-rebuild-extension = recompile el paquete que contiene el objeto para el torch instalado
 fix-conda-libstdcxx = actualice la biblioteca de C++ del entorno

@@ -202,7 +202,7 @@ network-filesystem-cache-fix = Gardez les caches sur un disque local, un par nœ
 
 gxx-spawn-bad-address-cause = Le système n’a pas pu lancer le compilateur { $subject } : « Bad address ».
 gxx-spawn-bad-address-why = Le lancement d’un processus a échoué dans l’appel système. Une mémoire abîmée dans le processus, un noyau système ou un bac à sable inhabituels, ou un bloc d’environnement corrompu en sont la cause ; le compilateur n’a jamais démarré.
-gxx-spawn-bad-address-fix = Lancez le compilateur à la main dans le même environnement, cherchez bacs à sable et limites, et réinstallez-le s’il échoue là aussi.
+gxx-spawn-bad-address-fix = Relancez le programme ; s’il échoue encore, lancez le compilateur à la main dans le même environnement, cherchez bacs à sable et limites, et réinstallez-le s’il échoue là aussi.
 
 nvcc-not-executable-wsl-cause = Le programme { $subject } a été trouvé mais ne peut pas être exécuté.
 nvcc-not-executable-wsl-why = torch demande sa version à nvcc, seulement pour écrire un commentaire. Sous WSL, PATH contient des dossiers de Windows dont Linux ne peut pas exécuter les fichiers, et torch, avant la correction, ne tolère qu’un fichier absent.

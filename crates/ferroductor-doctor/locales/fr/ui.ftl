@@ -101,6 +101,7 @@ fix-upgrade-torch = mettez torch à jour : les versions suivantes gèrent ce ca
 fix-omp-macos = installez libomp et dites à Inductor où elle est
 fix-one-openmp = gardez un seul OpenMP : un torch qui n’en lie pas un second, et l’autre retiré de l’environnement
 fix-reinstall-torch = réinstallez torch : ses bibliothèques manquent ou sont abîmées
+fix-cmake-prefix = dans un projet CMake : indiquez-lui où est torch, qui apporte le dossier de ses bibliothèques
 fix-delete-extensions = supprimez les extensions compilées ; elles seront reconstruites pour le torch installé
 fix-rebuild-extension = recompilez le paquet concerné pour le torch installé
 fix-conda-libstdcxx = mettez à jour la bibliothèque C++ de l’environnement

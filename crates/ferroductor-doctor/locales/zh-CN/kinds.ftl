@@ -202,7 +202,7 @@ network-filesystem-cache-fix = 把缓存放在本地磁盘上，每个节点或�
 
 gxx-spawn-bad-address-cause = 系统无法启动编译器 { $subject }：“Bad address”。
 gxx-spawn-bad-address-why = 启动进程时在系统调用里失败。原因可能是进程内存损坏、少见的内核或沙箱，或者环境变量块损坏；编译器本身从未运行。
-gxx-spawn-bad-address-fix = 在同样的环境里手动运行编译器，检查沙箱和限制；如果同样失败，就重新安装它。
+gxx-spawn-bad-address-fix = 重新启动程序；如果仍然失败，在同样的环境里手动运行编译器，检查沙箱和限制；如果同样失败，就重新安装它。
 
 nvcc-not-executable-wsl-cause = 找到了程序 { $subject }，但不允许执行。
 nvcc-not-executable-wsl-why = torch 向 nvcc 询问版本，只是为了写一行注释。在 WSL 里，PATH 含有 Windows 的目录，其中的文件 Linux 可能无权运行，而修复之前的 torch 只容忍文件不存在。

@@ -101,6 +101,7 @@ fix-upgrade-torch = 升级 torch：之后的版本能处理这种情况
 fix-omp-macos = 安装 libomp 并告诉 Inductor 它在哪里
 fix-one-openmp = 只保留一份 OpenMP：使用不链接第二份的 torch，并把另一份移出环境
 fix-reinstall-torch = 重新安装 torch：它的库缺失或损坏
+fix-cmake-prefix = CMake 项目：让它找到 torch，从而得到其库所在的目录
 fix-delete-extensions = 删除编译好的扩展；它们会按已安装的 torch 重新构建
 fix-rebuild-extension = 按已安装的 torch 重新构建包含该文件的包
 fix-conda-libstdcxx = 更新环境里的 C++ 运行时

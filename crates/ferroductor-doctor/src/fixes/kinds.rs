@@ -88,7 +88,7 @@ fn compiler(kind: Kind, plan: &mut Planner<'_>) {
     }
     plan.install(Need::CxxCompiler);
     if plan.system.family == Some(Family::MacOs)
-        || !plan.system.stated && plan.system.family.is_none()
+        || !plan.system.stated && plan.system.family.is_none() && !plan.conda()
     {
         plan.for_system(
             "fix-xcode",
@@ -205,6 +205,11 @@ fn libraries(kind: Kind, plan: &mut Planner<'_>) {
                 "fix-upgrade-torch",
                 Alternative,
                 &["{python} -m pip install --upgrade torch"],
+            );
+            plan.general(
+                "fix-cmake-prefix",
+                Alternative,
+                &["cmake -S . -B build -DCMAKE_PREFIX_PATH=\"$({python} -c 'import torch; print(torch.utils.cmake_prefix_path)')\""],
             );
             plan.check("verify-libtorch", &["{python} -c \"import torch, os; d = os.path.join(os.path.dirname(torch.__file__), 'lib'); print(sorted(os.listdir(d))[:40])\""]);
         }

@@ -13,7 +13,9 @@ use crate::platform::{Family, Origin};
 /// The recipe for the kinds about `Python.h`.
 pub fn headers(kind: Kind, plan: &mut Planner<'_>) {
     let own_tool = by_its_own_tool(plan);
-    if !(own_tool && plan.system.stated) {
+    // The archive's headers serve an interpreter beside it, by CPATH.
+    let beside = plan.system.origin == Some(Origin::UsrLocal) && plan.archive_has_python();
+    if !(own_tool && plan.system.stated) || beside {
         by_the_system(plan);
     } else {
         plan.around("without-offline", &[], false);
@@ -103,6 +105,7 @@ pub fn by_the_system(plan: &mut Planner<'_>) {
             plan.install(Need::PythonHeaders);
         } else if plan.system.origin != Some(Origin::PythonOrg) {
             python_org(plan);
+            plan.general("fix-embedded-python", Alternative, &[]);
         }
         return;
     }

@@ -137,7 +137,9 @@ fn command(line: &str) -> Vec<String> {
         return settings(assignments);
     }
     // What runs inside a container or in Python is the same everywhere.
-    let portable = ["docker ", "python", "FROM ", "RUN ", "USER ", "model = "];
+    let portable = [
+        "docker ", "python", "winget ", "conda ", "uv ", "FROM ", "RUN ", "USER ", "model = ",
+    ];
     let same = portable.iter().any(|p| line.starts_with(p));
     if same || !FOREIGN.iter().any(|word| line.contains(word)) {
         vec![line.to_owned()]
@@ -233,6 +235,7 @@ mod tests {
             ]
         );
         assert_eq!(command("export CC=/usr/bin/gcc"), Vec::<String>::new());
+        assert_eq!(command(super::super::kinds::BUILD_TOOLS).len(), 1);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Broken machines in memory: each setup is found, a healthy one is not.
 
+mod other_systems;
+
 use super::*;
 use crate::kind::Kind;
 use crate::render;
@@ -15,9 +17,10 @@ fn python_answer(torch: &str, version: &str) -> String {
     )
 }
 
-/// A healthy Ubuntu machine without a GPU.
-fn healthy() -> FakeSystem {
+/// A machine with Python and torch, without compiler and headers.
+fn stripped(release: &str, user: u32) -> FakeSystem {
     FakeSystem::default()
+        .with_user(user)
         .with_env("HOME", "/home/me")
         .with_env("USER", "me")
         .with_file("/home/me/.keep", "")
@@ -26,23 +29,9 @@ fn healthy() -> FakeSystem {
             "/etc/passwd",
             "root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n",
         )
-        .with_file(
-            "/etc/os-release",
-            "ID=ubuntu\nVERSION_ID=\"24.04\"\nPRETTY_NAME=\"Ubuntu 24.04\"\n",
-        )
-        .with_file("/usr/include/python3.12/Python.h", "")
-        .with_file(
-            "/usr/include/python3.12/patchlevel.h",
-            "#define PY_VERSION              \"3.12.3\"\n",
-        )
-        .with_program("/usr/bin/g++")
-        .with_program("/usr/bin/gcc")
+        .with_file("/etc/os-release", release)
         .with_program("/usr/bin/python3")
         .with_program("/usr/bin/openssl")
-        .with_program("/usr/bin/ld")
-        .with_program("/usr/bin/as")
-        .with_script("g++", "--version", exits(0, GCC, ""))
-        .with_script("gcc", "--version", exits(0, GCC, ""))
         .with_script(
             "python3",
             "importlib",
@@ -50,25 +39,43 @@ fn healthy() -> FakeSystem {
         )
 }
 
-fn kinds(system: &FakeSystem) -> Vec<Kind> {
+fn with_compilers(machine: FakeSystem) -> FakeSystem {
+    machine
+        .with_program("/usr/bin/g++")
+        .with_program("/usr/bin/gcc")
+        .with_program("/usr/bin/ld")
+        .with_program("/usr/bin/as")
+        .with_script("g++", "--version", exits(0, GCC, ""))
+        .with_script("gcc", "--version", exits(0, GCC, ""))
+}
+
+const UBUNTU: &str = "ID=ubuntu\nVERSION_ID=\"24.04\"\nPRETTY_NAME=\"Ubuntu 24.04\"\n";
+
+/// A healthy Ubuntu machine without a GPU.
+fn healthy() -> FakeSystem {
+    with_compilers(stripped(UBUNTU, 1000))
+        .with_file("/usr/include/python3.12/Python.h", "")
+        .with_file(
+            "/usr/include/python3.12/patchlevel.h",
+            "#define PY_VERSION              \"3.12.3\"\n",
+        )
+}
+
+fn examined(system: &FakeSystem) -> Report {
     let args = DoctorArgs {
         quick: true,
         ..DoctorArgs::default()
     };
-    let report = examine(system, &args, &Catalog::new(Language::English));
-    report.findings.iter().map(|f| f.id).collect()
+    examine(system, &args, &Catalog::new(Language::English))
+}
+
+fn kinds(system: &FakeSystem) -> Vec<Kind> {
+    examined(system).findings.iter().map(|f| f.id).collect()
 }
 
 #[test]
 fn a_healthy_machine_gets_a_clean_bill() {
-    let report = examine(
-        &healthy(),
-        &DoctorArgs {
-            quick: true,
-            ..DoctorArgs::default()
-        },
-        &Catalog::new(Language::English),
-    );
+    let report = examined(&healthy());
     assert_eq!(report.findings.iter().map(|f| f.id).collect::<Vec<_>>(), []);
     assert_eq!(report.outcome, Outcome::Healthy);
     assert!(report.inventory_lines.len() > 12);
@@ -238,11 +245,7 @@ fn an_environment_without_its_interpreter_is_a_problem_of_its_own() {
             "/home/me/venv/pyvenv.cfg",
             "home = /usr/bin\nexecutable = /usr/bin/python3.10\n",
         );
-    let args = DoctorArgs {
-        quick: true,
-        ..DoctorArgs::default()
-    };
-    let report = examine(&system, &args, &Catalog::new(Language::English));
+    let report = examined(&system);
     assert_eq!(report.problems[0].id, "machine-environment-gone");
     assert!(report.problems[0].text.contains("/usr/bin/python3.10"));
     assert_eq!(report.outcome, Outcome::Findings);
@@ -256,11 +259,7 @@ fn headers_of_another_python_and_a_low_limit_are_problems() {
         .with_env("CPATH", "/old")
         .with_file("/proc/self/cgroup", "0::/\n")
         .with_file("/sys/fs/cgroup/memory.max", "157286400\n");
-    let args = DoctorArgs {
-        quick: true,
-        ..DoctorArgs::default()
-    };
-    let report = examine(&system, &args, &Catalog::new(Language::English));
+    let report = examined(&system);
     let ids: Vec<&str> = report.problems.iter().map(|p| p.id.as_str()).collect();
     assert_eq!(ids, ["machine-foreign-headers", "machine-memory-limit"]);
     assert!(report.problems[0].text.contains("3.9.1"));
@@ -321,14 +320,7 @@ fn the_fix_for_the_examined_system_comes_alone() {
             "",
         ),
     );
-    let report = examine(
-        &system,
-        &DoctorArgs {
-            quick: true,
-            ..DoctorArgs::default()
-        },
-        &Catalog::new(Language::English),
-    );
+    let report = examined(&system);
     let finding = &report.findings[0];
     assert_eq!(finding.id, Kind::PythonHInductorCpp);
     assert!(
@@ -349,14 +341,7 @@ fn without_an_interpreter_it_says_so() {
         .with_env("HOME", "/home/me")
         .with_file("/home/me/.keep", "")
         .with_file("/tmp/.keep", "");
-    let report = examine(
-        &system,
-        &DoctorArgs {
-            quick: true,
-            ..DoctorArgs::default()
-        },
-        &Catalog::new(Language::English),
-    );
+    let report = examined(&system);
     assert!(report.findings.iter().any(|f| f.id == Kind::NoCxxCompiler));
     assert!(report.facts.python.is_none());
 }
@@ -366,14 +351,7 @@ fn a_plan_uses_headers_that_are_already_there() {
     let answer = python_answer("2.15.0", "3.12.3")
         .replace("/usr/include/python3.12", "/opt/py/include/python3.12");
     let system = healthy().with_script("python3", "importlib", exits(0, &answer, ""));
-    let report = examine(
-        &system,
-        &DoctorArgs {
-            quick: true,
-            ..DoctorArgs::default()
-        },
-        &Catalog::new(Language::English),
-    );
+    let report = examined(&system);
     let plan = repair::plan(&system, None, &report);
     assert_eq!(
         plan.steps[0].line(system.platform()),
@@ -406,34 +384,8 @@ fn a_failing_probe_is_explained_by_its_output() {
     );
 }
 
-/// A machine with Python and torch, without compiler and headers.
-fn stripped(release: &str, user: u32) -> FakeSystem {
-    FakeSystem::default()
-        .with_user(user)
-        .with_env("HOME", "/home/me")
-        .with_env("USER", "me")
-        .with_file("/home/me/.keep", "")
-        .with_file("/tmp/.keep", "")
-        .with_file(
-            "/etc/passwd",
-            "root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n",
-        )
-        .with_file("/etc/os-release", release)
-        .with_program("/usr/bin/python3")
-        .with_program("/usr/bin/openssl")
-        .with_script(
-            "python3",
-            "importlib",
-            exits(0, &python_answer("2.12.0", "3.12.3"), ""),
-        )
-}
-
 fn planned_lines(system: &FakeSystem) -> Vec<String> {
-    let args = DoctorArgs {
-        quick: true,
-        ..DoctorArgs::default()
-    };
-    let report = examine(system, &args, &Catalog::new(Language::English));
+    let report = examined(system);
     let plan = repair::plan(system, None, &report);
     plan.steps
         .iter()
@@ -576,12 +528,11 @@ fn interpreters_of_other_origins_are_repaired_by_their_own_tools() {
                 "/usr/include/python3.12",
                 &format!("{prefix}/include/python3.12"),
             );
-        let machine = stripped("ID=debian\nVERSION_ID=\"12\"\n", 0)
-            .with_program("/usr/bin/g++")
-            .with_program("/usr/bin/gcc")
-            .with_script("g++", "--version", exits(0, GCC, ""))
-            .with_script("gcc", "--version", exits(0, GCC, ""))
-            .with_script("python3", "importlib", exits(0, &answer, ""));
+        let machine = with_compilers(stripped("ID=debian\nVERSION_ID=\"12\"\n", 0)).with_script(
+            "python3",
+            "importlib",
+            exits(0, &answer, ""),
+        );
         assert_eq!(planned_lines(&machine), [line]);
     }
 }

@@ -3,6 +3,7 @@
 //! What must hold: the driver's library (libcuda), the toolkit's (libcudart)
 //! and torch's own are three different things and never confused.
 
+use super::programs::missing_programs;
 use super::{Confidence, Verdict, base_name};
 use crate::case::{Case, Hit, is_triton_helper};
 use crate::context::Actor;
@@ -74,6 +75,7 @@ pub fn cannot_find_lcuda(case: &Case) -> Option<Verdict> {
             text,
             captures: std::collections::BTreeMap::new(),
             frame: None,
+            doubted: false,
         };
         Verdict::new(Kind::CannotFindLcuda, Confidence::Low, &hit).about("libcuda.so")
     })
@@ -155,17 +157,26 @@ pub fn ptxas_too_old(case: &Case) -> Option<Verdict> {
 }
 
 pub fn cuda_home_not_set(case: &Case) -> Option<Verdict> {
-    let hit = case.first(Signal::CudaHomeNotSet)?;
+    // A build that goes on without CUDA only mentions it.
+    let goes_on = |h: &&Hit| h.text.contains("warn(") || h.text.contains("building the CPU");
+    let named = case.all(Signal::CudaHomeNotSet).find(|h| !goes_on(h));
+    let missing = || {
+        missing_programs(case, |p| p == "nvcc")
+            .next()
+            .map(|(hit, _)| hit)
+    };
+    let hit = named.or_else(missing)?;
     Some(Verdict::new(Kind::CudaHomeNotSet, Confidence::High, hit).about("CUDA_HOME"))
 }
 
 pub fn cuda_version_mismatch(case: &Case) -> Option<Verdict> {
     let hit = case.first(Signal::CudaMismatch)?;
     let verdict = Verdict::new(Kind::CudaVersionMismatch, Confidence::High, hit);
+    let wanted = hit.get("wanted").or(hit.get("version"));
     Some(
         verdict
             .about_capture(hit, "found")
-            .with_detail(hit.get("wanted").filter(|w| !w.is_empty())),
+            .with_detail(wanted.filter(|w| !w.is_empty())),
     )
 }
 

@@ -58,7 +58,15 @@ pub fn python_h_cpp_extension(case: &Case) -> Option<Verdict> {
         return Some(verdict);
     }
     // An extension of some other package: the headers are missing all the same.
-    let hit = header_hits(case, is_python_header).find(|h| case.actor_at(h).is_none())?;
+    let Some(hit) = header_hits(case, is_python_header).find(|h| case.actor_at(h).is_none()) else {
+        // CMake looks for the headers itself, and says so in its own words.
+        let optional = |h: &&Hit| h.text.starts_with("--");
+        let hit = case
+            .all(Signal::CMakePythonMissing)
+            .find(|h| !optional(h))?;
+        let verdict = Verdict::new(Kind::PythonHCppExtension, Confidence::Medium, hit);
+        return Some(verdict.about("Python.h"));
+    };
     let building = case.has(Signal::DistutilsBuildFailed);
     let confidence = if building {
         Confidence::High

@@ -39,14 +39,17 @@ fn is_cc(program: &str) -> bool {
 /// A line that says a program does not exist, with that program.
 fn missing_program(hit: &Hit) -> Option<String> {
     [
-        "program", "name", "tool", "path", "module", "target", "found",
+        "program", "name", "tool", "path", "module", "target", "found", "by",
     ]
     .iter()
     .find_map(|n| hit.get(n))
     .map(plain_program)
 }
 
-fn missing_programs(case: &Case, wanted: fn(&str) -> bool) -> impl Iterator<Item = (&Hit, String)> {
+pub fn missing_programs(
+    case: &Case,
+    wanted: fn(&str) -> bool,
+) -> impl Iterator<Item = (&Hit, String)> {
     case.all(Message::ProgramMissing)
         .chain(case.all(Message::FileMissing))
         .filter_map(|h| missing_program(h).map(|p| (h, p)))

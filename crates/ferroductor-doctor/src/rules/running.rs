@@ -85,8 +85,11 @@ pub fn glibc_too_old(case: &Case) -> Option<Verdict> {
         .all(Message::SymbolVersionMissing)
         .find(|h| wants(h, &["GLIBC_"]))
     {
+        let by_package = hit.get("by").is_some_and(|by| by.contains("-packages"));
         let confidence = if about_python_module(case, hit) || hit.text.contains("ptxas") {
             Confidence::High
+        } else if by_package {
+            Confidence::Medium
         } else {
             Confidence::Low
         };
@@ -212,6 +215,9 @@ pub fn undefined_symbol_abi(case: &Case) -> Option<Verdict> {
                 .with_detail(hit.get("object")),
         );
     }
+    if let Some(hit) = case.first(Signal::DllProcedureMissing) {
+        return dll_procedure_missing(case, hit);
+    }
     // Another symbol, in an object that was built against torch.
     let hit = case.all(Message::UndefinedSymbol).find(|h| {
         let symbol = h.get("symbol").unwrap_or_default();
@@ -240,6 +246,17 @@ pub fn undefined_symbol_abi(case: &Case) -> Option<Verdict> {
             .about_capture(hit, "symbol")
             .with_detail(hit.get("object")),
     )
+}
+
+/// Windows' way to say that a library lacks a symbol; it does not name it.
+fn dll_procedure_missing(case: &Case, hit: &Hit) -> Option<Verdict> {
+    let module = hit.get("module").or(hit.get("name"));
+    let of_torch = case.context.torch_version.is_some()
+        || case.context.torch_dir.is_some()
+        || case.context.has_actor()
+        || hit.near_any(&["torch"]);
+    let verdict = Verdict::new(Kind::UndefinedSymbolAbi, Confidence::Medium, hit);
+    of_torch.then(|| verdict.about("…").with_detail(module))
 }
 
 pub fn illegal_instruction(case: &Case) -> Option<Verdict> {
