@@ -268,9 +268,12 @@ fn time_grows_with_size_only() {
             };
             (0..3).map(run).min().expect("three runs")
         };
-        let (small, large) = (time(400_000), time(1_600_000));
-        println!("{piece:?}: {small:?}, four times as much {large:?}");
-        let allowed = small * 8 + Duration::from_millis(100);
-        assert!(large < allowed, "{piece:?}: {small:?}, {large:?}");
+        // A busy machine may slow down one measurement, but not each of them.
+        let grows = || {
+            let (small, large) = (time(400_000), time(1_600_000));
+            println!("{piece:?}: {small:?}, four times as much {large:?}");
+            large > small * 8 + Duration::from_millis(100)
+        };
+        assert!(!(0..5).all(|_| grows()), "{piece:?}");
     }
 }
