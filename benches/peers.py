@@ -93,7 +93,7 @@ def _onnxruntime(model: Model, function: Step, arguments: tuple[torch.Tensor, ..
 
 
 def _tensors(arrays: Sequence[Any]) -> list[torch.Tensor]:
-    return [torch.fromeach.numpy() for each in arrays]
+    return [torch.from_numpy(each) for each in arrays]
 
 
 PEERS: tuple[Peer, ...] = (
