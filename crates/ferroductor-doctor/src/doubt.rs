@@ -1,6 +1,6 @@
 //! Messages of failures that did not happen to the program of the log: named
-//! in advice, provoked by a configure script to learn something, or part of an
-//! exception that was caught.
+//! in advice, provoked by a configure script to learn something, given as the
+//! reason to skip a test, or part of an exception that was caught.
 //!
 //! What must hold: a message is doubted for what stands around it, never for
 //! its own words; when in doubt about the doubt, the message counts.
@@ -25,7 +25,10 @@ impl Doubts {
     /// Takes in a line; says whether what it reports may not have happened.
     pub fn about(&mut self, line: &str) -> bool {
         self.configure_failed |= line.contains("cannot create executables");
-        self.in_ignored_exception(line) || self.in_configure_test(line) || is_advice(line)
+        self.in_ignored_exception(line)
+            || self.in_configure_test(line)
+            || is_advice(line)
+            || is_skipped_test(line)
     }
 
     /// Whether the doubted messages count after all.
@@ -95,6 +98,18 @@ fn is_advice(line: &str) -> bool {
         && CONDITIONS.iter().any(|c| line.contains(c))
 }
 
+/// Whether a test runner tells why it did not run a test, or expected it to fail.
+fn is_skipped_test(line: &str) -> bool {
+    const OUTCOMES: &[&str] = &[
+        "SKIPPED (",
+        "SKIPPED [",
+        "XFAIL (",
+        "XFAIL [",
+        "... skipped ",
+    ];
+    OUTCOMES.iter().any(|outcome| line.contains(outcome))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +117,12 @@ mod tests {
     fn doubted(text: &str) -> Vec<bool> {
         let mut doubts = Doubts::default();
         text.lines().map(|line| doubts.about(line)).collect()
+    }
+
+    #[test]
+    fn reasons_to_skip_are_no_failures() {
+        let text = "test_a.py::test_sin SKIPPED (Compiler: cl is not found.)\nSKIPPED [1] test_b.py:3: no g++\ntest_c (T.test_c) ... skipped 'no g++'\nFAILED test_d.py - Compiler: cl is not found.";
+        assert_eq!(doubted(text), [true, true, true, false]);
     }
 
     #[test]

@@ -116,10 +116,12 @@ pub static TABLE: &[Pattern<Signal>] = &[
             "where cl",
             "Compiler: icx-cl",
             "Compiler: clang-cl",
+            "compiler 'cl.exe' in PATH",
         ],
-        regex: r"Compiler: \S*cl\S* is not found|Error checking compiler version for cl\b|\['where', 'cl'\]|'where cl'",
+        regex: r"Compiler: \S*cl\S* is not found|Cannot find compiler 'cl\.exe' in PATH|Error checking compiler version for cl\b|\['where', 'cl'\]|'where cl'",
         samples: &[
             "RuntimeError: Compiler: cl is not found.",
+            "nvcc fatal   : Cannot find compiler 'cl.exe' in PATH",
             "UserWarning: Error checking compiler version for cl: [WinError 2] The system cannot find the file specified",
         ],
         near_misses: &["    raise RuntimeError(f\"Compiler: {compiler} is not found.\") from exc"],
