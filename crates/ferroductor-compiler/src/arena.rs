@@ -20,25 +20,18 @@ struct Slot {
     tenants: Vec<BufferId>,
 }
 
-impl Slot {
-    /// The present one.
-    fn tenant(&self) -> Option<BufferId> {
-        self.tenants.last().copied()
-    }
-}
-
 /// Lets the kernel of a step write a result over an operand, if it may.
 fn write_over(
     program: &Program,
     kernels: &mut [Launched],
     step: usize,
     result: BufferId,
-    operand: Option<BufferId>,
+    operand: Option<&BufferId>,
 ) -> bool {
     let (Step::Kernel(launch), Some(operand)) = (&program.steps[step], operand) else {
         return false;
     };
-    let Some(pair) = overlay(program, launch, kernels, result, operand) else {
+    let Some(pair) = overlay(program, launch, kernels, result, *operand) else {
         return false;
     };
     let kernel = &mut kernels[launch.kernel.0 as usize].kernel;
@@ -72,7 +65,13 @@ pub fn finish(
         let dying = slots.iter_mut().find(|slot| {
             slot.busy_until == first
                 && slot.bytes == bytes
-                && write_over(&builder.program, kernels, first, buffer, slot.tenant())
+                && write_over(
+                    &builder.program,
+                    kernels,
+                    first,
+                    buffer,
+                    slot.tenants.last(),
+                )
         });
         if let Some(slot) = dying {
             slot.busy_until = last;

@@ -57,14 +57,7 @@ pub fn compile(fx: &Fx, options: &CompilerOptions) -> Result<Compiled, CompileEr
     let realized = realize::realize(&module.graph, &demands.required);
     let nests = Nests::build(&module.graph, &|t| realized.contains(&t));
     let order = AtenOrder::new(fx, &module, &demands.views);
-    let copies: HashSet<TensorId> = module
-        .items
-        .iter()
-        .filter_map(|i| match i {
-            Item::Mutate { copy, .. } => Some(*copy),
-            Item::Aten { .. } => None,
-        })
-        .collect();
+    let copies: HashSet<TensorId> = copies(&module).collect();
     let fusion = fuse(&module.graph, &nests, &|t| order.reads(t), &|t| {
         copies.contains(&t)
     });
@@ -279,14 +272,8 @@ impl<'a> Planner<'a> {
     ) -> Result<Planner<'a>, CompileError> {
         let external = external_tensors(nests, fusion, demands);
         // Their memory is an input's, which may start anywhere, or becomes one's.
-        let overwrites: HashSet<TensorId> = module
-            .items
-            .iter()
-            .filter_map(|item| match item {
-                Item::Mutate { copy, .. } => Some([Some(*copy), copied(module, *copy)]),
-                _ => None,
-            })
-            .flatten()
+        let overwrites: HashSet<TensorId> = copies(module)
+            .flat_map(|copy| [Some(copy), copied(module, copy)])
             .flatten()
             .collect();
         let scheduled = fusion
@@ -724,6 +711,14 @@ fn merge_equal(program: &mut Program, launched: Vec<Launched>) -> Vec<Kernel> {
         }
     }
     kernels
+}
+
+/// The copies that overwrite inputs.
+fn copies(module: &Module) -> impl Iterator<Item = TensorId> + '_ {
+    module.items.iter().filter_map(|item| match item {
+        Item::Mutate { copy, .. } => Some(*copy),
+        Item::Aten { .. } => None,
+    })
 }
 
 /// The tensor that a copy is one of.

@@ -24,17 +24,22 @@ pub fn overlays(prepared: &Prepared, buffers: &[TensorId], kernel: &Kernel) -> V
     let mut found = Vec::new();
     for (written, to) in (0u32..).zip(&kernel.params) {
         for (read, from) in (0u32..).zip(&kernel.params) {
-            let pair = Overlay { written, read };
-            let fits = to.access != Access::Read && from.access == Access::Read;
-            if fits
+            if to.access != Access::Read
+                && from.access == Access::Read
                 && to.dtype == from.dtype
                 && same_points(prepared, buffers[written as usize], buffers[read as usize])
-                && reads_come_first(kernel, pair)
             {
-                found.push(pair);
+                found.push(Overlay { written, read });
             }
         }
     }
+    if found.is_empty() {
+        return found;
+    }
+    let Ok(types) = verify::types(kernel) else {
+        return Vec::new();
+    };
+    found.retain(|pair| reads_come_first(kernel, &types, *pair));
     found
 }
 
@@ -73,10 +78,7 @@ fn same_points(prepared: &Prepared, written: TensorId, read: TensorId) -> bool {
 
 /// Does the kernel read each element of the one parameter before it writes its place in the other,
 /// given that both belong to the same point?
-fn reads_come_first(kernel: &Kernel, pair: Overlay) -> bool {
-    let Ok(types) = verify::types(kernel) else {
-        return false;
-    };
+fn reads_come_first(kernel: &Kernel, types: &verify::Types, pair: Overlay) -> bool {
     let mut walk = Walk {
         types,
         read: Buf::Param(pair.read),
@@ -112,8 +114,8 @@ enum Width {
     Mask(ValueId),
 }
 
-struct Walk {
-    types: verify::Types,
+struct Walk<'a> {
+    types: &'a verify::Types,
     read: Buf,
     written: Buf,
     scope: Vec<usize>,
@@ -128,7 +130,7 @@ struct Walk {
     is_plain: bool,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn block(&mut self, block: &Block) {
         self.scope.push(self.blocks);
         self.blocks += 1;
@@ -263,9 +265,9 @@ mod tests {
              }}"
         ))
         .unwrap();
-        ferroductor_ir::verify::kernel(&kernel).unwrap();
         reads_come_first(
             &kernel,
+            &verify::types(&kernel).unwrap(),
             Overlay {
                 written: 1,
                 read: 0,
