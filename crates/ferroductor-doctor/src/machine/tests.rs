@@ -61,6 +61,15 @@ fn healthy() -> FakeSystem {
         )
 }
 
+/// A device without room.
+const FULL: Space = Space {
+    free_bytes: 0,
+    total_bytes: 1 << 30,
+    free_inodes: 9,
+    read_only: false,
+    no_exec: false,
+};
+
 fn examined(system: &FakeSystem) -> Report {
     let args = DoctorArgs {
         quick: true,
@@ -118,13 +127,6 @@ fn a_stripped_container_gets_four_findings_in_order_of_dependency() {
 
 #[test]
 fn each_broken_setup_is_found() {
-    let full = Space {
-        free_bytes: 0,
-        total_bytes: 1 << 30,
-        free_inodes: 9,
-        read_only: false,
-        no_exec: false,
-    };
     let no_exec = Space {
         free_bytes: 9 << 30,
         total_bytes: 9 << 30,
@@ -134,7 +136,7 @@ fn each_broken_setup_is_found() {
     };
     let fail = |text: &str| exits(1, "", text);
     let setups: Vec<(FakeSystem, Kind)> = vec![
-        (healthy().with_space("/tmp", full), Kind::NoSpaceLeft),
+        (healthy().with_space("/tmp", FULL), Kind::NoSpaceLeft),
         (healthy().with_space("/tmp", no_exec), Kind::NoexecTmp),
         (
             healthy()

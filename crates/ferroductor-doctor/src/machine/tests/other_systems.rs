@@ -134,17 +134,10 @@ fn a_missing_compiler_is_installed_and_an_installed_one_is_named() {
 
 #[test]
 fn variables_are_kept_by_setx_on_windows() {
-    let full = Space {
-        free_bytes: 0,
-        total_bytes: 1 << 30,
-        free_inodes: 9,
-        read_only: false,
-        no_exec: false,
-    };
     let system = with_cl(windows(PYTHON_ORG, false))
         .with_env("TRITON_CACHE_DIR", "D:/cache")
         .with_file("D:/cache/.keep", "")
-        .with_space("D:/", full)
+        .with_space("D:/", FULL)
         .with_program("C:/Windows/setx.exe");
     let report = examined(&system);
     assert_eq!(report.findings[0].id, Kind::NoSpaceLeft);
