@@ -137,25 +137,29 @@ impl Product<'_, '_> {
         let (n, k, load) = (self.n.clone(), self.k.clone(), self.b.clone());
         let (lanes, nr) = (self.lanes, self.nr());
         let whole = &steps.floor_div(&IExpr::constant(lanes)) * &IExpr::constant(lanes);
-        for v in 0..self.vectors {
-            let base = n0 + &IExpr::constant(v * lanes);
-            let step = self.eval.open_for(IExpr::zero(), whole.clone(), lanes);
-            self.set_linear(&k, &(&step * &IExpr::constant(self.pair)));
-            let mut rows = Vec::new();
-            for r in 0..lanes {
-                let position = self.clamped(&base + &IExpr::constant(r), columns, nr);
-                let position = self.eval.emitter.index_value(&position);
-                self.set(&n, &position);
-                rows.push(self.operand(&load, (lanes * self.pair) as u32)?);
-            }
-            turn(&mut self.eval.emitter, &mut rows, self.pair as usize);
-            for (c, row) in rows.into_iter().enumerate() {
-                let at = &step + &IExpr::constant(c as i64);
-                let index = self.panel_index(&at, &IExpr::constant(v * lanes));
-                self.eval.emitter.store(pack, index, row);
-            }
-            self.eval.close();
+        // A loop over the panel's vectors, not a copy of the square for each: LLVM takes long over
+        // shuffles, and they were three quarters of a product's compile time.
+        let column = self
+            .eval
+            .open_for(IExpr::zero(), IExpr::constant(nr), lanes);
+        let base = n0 + &column;
+        let step = self.eval.open_for(IExpr::zero(), whole.clone(), lanes);
+        self.set_linear(&k, &(&step * &IExpr::constant(self.pair)));
+        let mut rows = Vec::new();
+        for r in 0..lanes {
+            let position = self.clamped(&base + &IExpr::constant(r), columns, nr);
+            let position = self.eval.emitter.index_value(&position);
+            self.set(&n, &position);
+            rows.push(self.operand(&load, (lanes * self.pair) as u32)?);
         }
+        turn(&mut self.eval.emitter, &mut rows, self.pair as usize);
+        for (c, row) in rows.into_iter().enumerate() {
+            let at = &step + &IExpr::constant(c as i64);
+            let index = self.panel_index(&at, &column);
+            self.eval.emitter.store(pack, index, row);
+        }
+        self.eval.close();
+        self.eval.close();
         if whole == *steps {
             return Ok(());
         }

@@ -102,24 +102,24 @@ impl Product<'_, '_> {
     /// looks at them.
     fn turn_block(&mut self, block: Buf, turned: Buf) {
         let (nr, lanes) = (self.nr(), self.lanes);
-        for v in 0..self.vectors {
-            let row = (self.eval).open_for(IExpr::zero(), IExpr::constant(ROWS_PER_TILE), lanes);
-            let mut square: Vec<ValueId> = (0..lanes)
-                .map(|i| {
-                    let own = &(&row + &IExpr::constant(i)) * &IExpr::constant(nr);
-                    self.eval.emitter.push_here(Op::Load {
-                        buf: block,
-                        index: &own + &IExpr::constant(v * lanes),
-                        lanes: lanes as u32,
-                    })
+        let from = (self.eval).open_for(IExpr::zero(), IExpr::constant(nr), lanes);
+        let row = (self.eval).open_for(IExpr::zero(), IExpr::constant(ROWS_PER_TILE), lanes);
+        let mut square: Vec<ValueId> = (0..lanes)
+            .map(|i| {
+                let own = &(&row + &IExpr::constant(i)) * &IExpr::constant(nr);
+                self.eval.emitter.push_here(Op::Load {
+                    buf: block,
+                    index: &own + &from,
+                    lanes: lanes as u32,
                 })
-                .collect();
-            turn(&mut self.eval.emitter, &mut square, 1);
-            for (c, column) in square.into_iter().enumerate() {
-                let own = IExpr::constant((v * lanes + c as i64) * ROWS_PER_TILE);
-                self.eval.emitter.store(turned, &own + &row, column);
-            }
-            self.eval.close();
+            })
+            .collect();
+        turn(&mut self.eval.emitter, &mut square, 1);
+        for (c, column) in square.into_iter().enumerate() {
+            let own = &(&from + &IExpr::constant(c as i64)) * &IExpr::constant(ROWS_PER_TILE);
+            self.eval.emitter.store(turned, &own + &row, column);
         }
+        self.eval.close();
+        self.eval.close();
     }
 }
