@@ -1,7 +1,8 @@
 """The table by which AOTAutograd takes operators apart before we see them.
 
 It is Inductor's table as it is under `fallback_random=True`: dropout and the random operators stay
-whole, so that torch's generator is drawn from in eager's order and results match eager's.
+whole, so that torch's generator is drawn from in eager's order and results match eager's. Batch
+normalisation in training is taken apart by `batch_norm`, as exactly as eager computes it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+
+from ferroductor import batch_norm
 
 #: Operators that reach the compiler whole although the table knows how to take them apart, each
 #: with the reason. Names are packets (`aten.gelu`) or overloads (`aten.gelu.default`).
@@ -35,7 +38,7 @@ def table() -> dict[torch._ops.OpOverload, Callable[..., Any]]:
     for name in KEEP_WHOLE:
         for overload in _overloads(name):
             copy.pop(overload, None)
-    return copy
+    return copy | batch_norm.decompositions(copy)
 
 
 def _overloads(name: str) -> list[Any]:
