@@ -63,20 +63,20 @@ impl Window {
 }
 
 /// A convolution's arguments.
-struct Convolution {
+pub(super) struct Convolution {
     /// `[image, channel, spatial...]`.
-    input: View,
+    pub input: View,
     /// `[output channel, channel of the group, taps...]`.
-    weight: View,
-    windows: Vec<Window>,
-    groups: i64,
-    meta: fx::TensorMeta,
+    pub weight: View,
+    pub windows: Vec<Window>,
+    pub groups: i64,
+    pub meta: fx::TensorMeta,
     /// The columns run over the positions of all images, not of one.
     merged: bool,
 }
 
 /// One integer per spatial dimension; a single one stands for all.
-fn per_dimension(args: &Args<'_>, at: usize, name: &str, n: usize) -> Lowered<Vec<i64>> {
+pub(super) fn per_dimension(args: &Args<'_>, at: usize, name: &str, n: usize) -> Lowered<Vec<i64>> {
     let list = args.ints(at, name)?.unwrap_or_default();
     match list.len() {
         1 => Ok(vec![list[0]; n]),
@@ -120,6 +120,18 @@ impl Convolution {
         if groups < 1 || !windows.iter().all(positive) {
             return Err(Reason::new("a window that is not positive"));
         }
+        Convolution::of(cx, (input, weight), windows, groups, meta)
+    }
+
+    /// The convolution of an input with a weight, if there is native code for it. Windows may go
+    /// backwards: a negative dilation.
+    pub(super) fn of(
+        cx: &Lowerer<'_>,
+        (input, weight): (View, View),
+        windows: Vec<Window>,
+        groups: i64,
+        meta: fx::TensorMeta,
+    ) -> Lowered<Convolution> {
         let mut convolution = Convolution {
             input,
             weight,
@@ -325,7 +337,7 @@ impl Convolution {
     }
 
     /// The bare sums, in the accumulation type.
-    fn contraction(&self, cx: &mut Lowerer<'_>) -> Lowered<View> {
+    pub(super) fn contraction(&self, cx: &mut Lowerer<'_>) -> Lowered<View> {
         let n = self.windows.len();
         let rank = self.meta.sizes.len();
         let readings = self.readings();
@@ -402,7 +414,7 @@ impl Convolution {
     }
 }
 
-fn is_row_major(meta: &fx::TensorMeta) -> bool {
+pub(super) fn is_row_major(meta: &fx::TensorMeta) -> bool {
     let wanted = contiguous_strides(&meta.sizes);
     (meta.strides.iter().zip(&wanted).zip(&meta.sizes))
         .all(|((own, wanted), size)| own == wanted || size.is_one())

@@ -9,6 +9,7 @@ mod attention;
 mod attention_pattern;
 mod check;
 mod convolution;
+mod convolution_backward;
 mod create;
 mod indexing;
 mod matmul;
@@ -108,6 +109,7 @@ fn rule(target: &str) -> Option<Rule> {
         .or_else(|| matmul::rule(name))
         .or_else(|| attention::rule(name))
         .or_else(|| convolution::rule(name))
+        .or_else(|| convolution_backward::rule(name))
         .or_else(|| pooling::rule(name))
 }
 

@@ -543,7 +543,7 @@ fn constant_pad(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     Ok(cx.pointwise(&meta, guard(bounds, value, other)))
 }
 
-fn guard(bounds: Vec<(IExpr, IExpr)>, value: E, other: E) -> E {
+pub(super) fn guard(bounds: Vec<(IExpr, IExpr)>, value: E, other: E) -> E {
     if bounds.is_empty() {
         return value;
     }

@@ -11,6 +11,7 @@ pub(super) struct Window {
     pub kernel: i64,
     pub stride: i64,
     pub padding: i64,
+    /// Negative where the window's elements go backwards.
     pub dilation: i64,
 }
 
@@ -28,8 +29,13 @@ impl Window {
     /// Is it proved that every window lies within the input?
     pub fn is_inside(&self) -> bool {
         let last_output = &self.output - &IExpr::one();
-        let last = self.position(&last_output, &IExpr::constant(self.kernel - 1));
+        let (mut low, mut high) = (0, self.kernel - 1);
+        if self.dilation < 0 {
+            (low, high) = (high, low);
+        }
+        let first = self.position(&IExpr::zero(), &IExpr::constant(low));
+        let last = self.position(&last_output, &IExpr::constant(high));
         let room = &(&self.input - &last) - &IExpr::one();
-        self.padding <= 0 && room.is_nonnegative(&NoRanges)
+        first.is_nonnegative(&NoRanges) && room.is_nonnegative(&NoRanges)
     }
 }

@@ -16,6 +16,7 @@ mod direct;
 mod exchange;
 mod few;
 mod follow;
+mod lines;
 mod rows;
 mod windows;
 
@@ -61,6 +62,8 @@ struct Product<'a, 'b> {
     direct: bool,
     /// Rows and columns have changed places: see [`exchange`].
     exchanged: bool,
+    /// How the rows are read where `k` is no run of memory in them: see [`lines`].
+    lines: Option<lines::Lines>,
     mr: i64,
     /// Vectors per row of the register tile, and (f32) lanes of one.
     vectors: i64,
@@ -139,6 +142,7 @@ pub fn emit<'b>(
         inside: inside.clone(),
         direct: false,
         exchanged: false,
+        lines: None,
         mr: 1,
         vectors: 1,
         lanes: i64::from(eval.emitter.target.lanes(DType::F32)),
@@ -149,8 +153,11 @@ pub fn emit<'b>(
         tile_start: IExpr::zero(),
         eval,
     };
-    product.separate_columns();
-    product.direct = product.is_direct();
+    product.lines = product.find_lines();
+    if product.lines.is_none() {
+        product.separate_columns();
+        product.direct = product.is_direct();
+    }
     if !product.direct
         && let Some(form) = product.few_rows()
     {
@@ -232,7 +239,12 @@ impl Product<'_, '_> {
     fn choose_shape(&mut self) {
         let isa = self.eval.emitter.target.isa;
         let (mut shape, mut cost) = self.best_shape(shapes(isa));
-        if self.may_be_exchanged() {
+        if let Some(lines) = &self.lines {
+            if lines.is_second {
+                self.exchange();
+                shape = self.best_shape(exchange::shapes(isa)).0;
+            }
+        } else if self.may_be_exchanged() {
             cost = cost.saturating_add(self.turning_cost());
             self.exchange();
             let (other, other_cost) = self.best_shape(exchange::shapes(isa));
@@ -403,7 +415,10 @@ impl Product<'_, '_> {
                 if turned.is_some() {
                     this.tile_start = &(&row - &first) * &IExpr::constant(nr);
                 }
-                this.multiply(pack, tile, &row, &rows, &depth, n0)?;
+                match this.lines.clone() {
+                    Some(lines) => this.multiply_lines(&lines, (pack, tile), &row, &rows)?,
+                    None => this.multiply(pack, tile, &row, &rows, &depth, n0)?,
+                }
             }
             if let Some(turned) = turned {
                 this.eval.close();

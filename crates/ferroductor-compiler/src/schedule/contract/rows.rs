@@ -90,7 +90,7 @@ impl Product<'_, '_> {
     }
 
     /// Offset of the first element of each row, rows beyond the matrix repeating its last one.
-    fn row_bases(&mut self, row: &IExpr, rows: &IExpr) -> Vec<IExpr> {
+    pub(super) fn row_bases(&mut self, row: &IExpr, rows: &IExpr) -> Vec<IExpr> {
         let (m, offset) = (self.m.clone(), self.a.index[0].clone());
         (0..self.mr)
             .map(|i| {
@@ -186,8 +186,11 @@ impl Product<'_, '_> {
         Ok(())
     }
 
-    /// Is `k` contiguous in the first operand?
+    /// Is `k` contiguous in the first operand, or read where it lies?
     pub(super) fn is_contiguous(&self) -> bool {
+        if self.lines.is_some() {
+            return true;
+        }
         let along_k = self.k.stride(self.prepared, &self.a.index[0]);
         along_k.is_some_and(|s| s.is_one())
     }
