@@ -3,7 +3,8 @@
 //! A kernel that visits its rows several times reads memory in the first visit and computes in the
 //! later ones, from cache. The second visit, if it computes much, therefore asks for the lines of the
 //! next row, so that memory and arithmetic overlap. A quick visit would only wait for them, and rows
-//! that the second-level cache holds anyway are left alone.
+//! that the second-level cache holds anyway are left alone. In a pipeline of rows
+//! ([`super::pipeline`]) all visits compute at once, and the first one asks.
 
 use super::eval::Vector;
 use super::loops::{Loops, is_costly};
@@ -30,14 +31,19 @@ impl Loops<'_, '_> {
         pieces: &[usize],
         Vector { axis, lanes }: Vector,
     ) -> Vec<Row> {
-        let mut rows: Vec<Row> = Vec::new();
         let mut expressions = pieces
             .iter()
             .flat_map(|at| self.prepared.pieces[*at].expressions());
         let is_costly = expressions.any(is_costly);
-        let Some(row_axis) = self.row_axis.filter(|_| level == 1 && is_costly) else {
-            return rows;
-        };
+        match self.row_axis.filter(|_| level == 1 && is_costly) {
+            Some(row) => self.rows_read(row, Vector { axis, lanes }),
+            None => Vec::new(),
+        }
+    }
+
+    /// The rows that the first visit reads, contiguous along the axis.
+    pub(super) fn rows_read(&self, row_axis: u32, Vector { axis, lanes }: Vector) -> Vec<Row> {
+        let mut rows: Vec<Row> = Vec::new();
         let first = self.prepared.pieces.iter().zip(&self.levels);
         for (piece, _) in first.filter(|(_, level)| **level == 0) {
             for load in piece.loads().iter().filter(|l| l.values.is_empty()) {
@@ -63,12 +69,12 @@ impl Loops<'_, '_> {
         rows
     }
 
-    /// Is the tensor larger than the cache it would be brought to, and a vector of it a line?
+    /// Is the tensor larger than the cache it would be brought to, and a vector of it a line or half?
     fn is_worth_asking(&self, tensor: TensorId, lanes: u32) -> bool {
         let info = self.graph.tensor(tensor);
         let elements = usize::try_from(self.graph.hint_numel(&info.sizes)).unwrap_or(0);
         elements.saturating_mul(info.dtype.size()) > self.eval.emitter.target.l2_bytes
-            && info.dtype.size() * lanes as usize == LINE
+            && (LINE / 2..=LINE).contains(&(info.dtype.size() * lanes as usize))
     }
 
     /// Asks for what corresponds in the next rows to the present vector.

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 type Result<T> = std::result::Result<T, CompileError>;
 
 /// Iterations whose sum is taken on its own before it joins the total.
-const RUN: i64 = 8;
+pub(super) const RUN: i64 = 8;
 /// Vectors of an axis that are written one after the other rather than as a loop.
 const MAX_UNROLLED: usize = 8;
 /// Rows buffered between levels may take this many elements.
@@ -33,9 +33,9 @@ pub struct Loops<'a, 'b> {
     pub external: &'b dyn Fn(TensorId) -> bool,
     pub(super) levels: Vec<usize>,
     /// Memory of pieces that are read at later levels.
-    memory: HashMap<usize, (Buf, IExpr)>,
+    pub(super) memory: HashMap<usize, (Buf, IExpr)>,
     /// Extra stores into local row buffers.
-    rows: HashMap<usize, (Buf, IExpr)>,
+    pub(super) rows: HashMap<usize, (Buf, IExpr)>,
     /// The outer axis that a tile walks, one point after the other.
     pub(super) row_axis: Option<u32>,
 }
@@ -169,7 +169,7 @@ impl<'a, 'b> Loops<'a, 'b> {
     }
 
     /// The axis along which most accesses are contiguous, if lanes pay at all.
-    fn best_axis(&self, candidates: &[u32], pieces: &[usize]) -> Option<u32> {
+    pub(super) fn best_axis(&self, candidates: &[u32], pieces: &[usize]) -> Option<u32> {
         candidates
             .iter()
             .filter(|a| self.hint(**a) >= 4)
@@ -621,7 +621,12 @@ pub fn store(
     store_at(eval, buf, offset, value)
 }
 
-fn store_at(eval: &mut Evaluator<'_>, buf: Buf, offset: &IExpr, value: ValueId) -> Result<()> {
+pub(super) fn store_at(
+    eval: &mut Evaluator<'_>,
+    buf: Buf,
+    offset: &IExpr,
+    value: ValueId,
+) -> Result<()> {
     let index = eval.place(offset);
     let Some(vector) = eval.vector else {
         eval.emitter.store(buf, index, value);

@@ -66,11 +66,15 @@ impl Emitter<'_> {
 }
 
 impl Evaluator<'_> {
+    /// The elements of room behind a roomy array.
+    pub fn room(&self) -> i64 {
+        i64::from(self.emitter.target.lanes(DType::F32))
+    }
+
     /// A local array for a row, with room behind it for the inactive lanes of its last vector: what a
     /// masked store has written, CPUs cannot forward to the next load.
     pub fn roomy_local(&mut self, dtype: DType, elements: &IExpr, name: &str) -> Buf {
-        let most = self.emitter.target.lanes(DType::F32);
-        let elements = elements + &IExpr::constant(i64::from(most));
+        let elements = elements + &IExpr::constant(self.room());
         let buf = self.emitter.local(dtype, elements, name);
         self.roomy.insert(buf);
         buf

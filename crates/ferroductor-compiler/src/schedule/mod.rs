@@ -9,6 +9,7 @@ mod eval;
 mod loops;
 mod masked;
 mod overlay;
+mod pipeline;
 pub mod prepare;
 mod reduce;
 mod stream;

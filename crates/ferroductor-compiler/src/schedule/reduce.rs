@@ -105,6 +105,11 @@ impl Accumulator {
         }))
     }
 
+    /// What [`Accumulator::finish`] gives for a combination of such values.
+    pub fn result_type(combine: Combine, dtype: DType) -> DType {
+        if is_arg(combine) { DType::I64 } else { dtype }
+    }
+
     pub fn takes_runs(&self) -> bool {
         self.total.is_some()
     }

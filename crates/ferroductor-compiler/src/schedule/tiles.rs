@@ -84,10 +84,14 @@ impl Loops<'_, '_> {
             order.push(u);
         }
         let block = order.last().map(|a| {
-            let wanted = if crossing.is_some() {
-                SQUARE
-            } else {
-                TILE_ELEMENTS / run
+            let wanted = match crossing {
+                Some(_) => SQUARE,
+                None if vector.is_none() && self.pipeline(*a).is_some() => {
+                    let others = order.iter().filter(|o| *o != a);
+                    let others = others.map(|o| self.hint(*o)).product();
+                    self.pipelined_rows(*a, others).max(TILE_ELEMENTS / run)
+                }
+                None => TILE_ELEMENTS / run,
             };
             wanted.clamp(1, self.hint(*a))
         });
@@ -146,6 +150,16 @@ impl Loops<'_, '_> {
                 }
                 _ => self.eval.axis[*a as usize] = id.take(extent, self.eval),
             }
+        }
+        let row = blocked.clone().filter(|_| plan.vector.is_none());
+        if let Some((axis, rows)) = row
+            && let Some(pipeline) = self.pipeline(axis)
+        {
+            self.emit_pipeline(axis, rows, &pipeline)?;
+            return Ok(Tiling {
+                tiles: id.tiles,
+                elements: plan.elements,
+            });
         }
         if let Some((a, (begin, end))) = &blocked
             && !plan.crossing
