@@ -310,3 +310,33 @@ fn cheap_values_are_computed_again_and_costly_ones_kept() {
         &["Rows: sum_3 flip_2"],
     );
 }
+
+/// Columns of a batch divided by their sums.
+fn divided_columns(rows: i64) -> impl Fn(&mut GraphBuilder) -> Vec<usize> {
+    move |b| {
+        let shape = [8, rows, 48];
+        let x = b.input(&shape);
+        let sum = b.call(SUM, vec![Node(x), ints(&[1]), Bool(true)], &[8, 1, 48]);
+        vec![b.call(DIV, vec![Node(x), Node(sum)], &shape)]
+    }
+}
+
+#[test]
+fn short_columns_are_gone_through_again() {
+    check(divided_columns(64), &["Rows: sum_1 div_2"]);
+}
+
+#[test]
+fn long_columns_are_not() {
+    check(
+        divided_columns(512),
+        &[
+            "Columns: sum_1",
+            "Columns: sum_1",
+            "Pointwise: div_2",
+            "sum_1 not with sum_1: work on rows in a kernel of columns",
+            "div_2 not with sum_1: work on rows in a kernel of columns",
+            "div_2 not with sum_1: work on rows in a kernel of columns",
+        ],
+    );
+}

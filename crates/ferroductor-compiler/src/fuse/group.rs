@@ -4,7 +4,8 @@
 //! of kernels exist, each with its own rule of what may join:
 //! * pointwise: all members run over exactly the same axes;
 //! * rows or columns: the reductions keep exactly the outer axes; pointwise members have at least
-//!   those. In *columns* the contiguous axis is outer, so only work on whole columns joins;
+//!   those. In *columns* the contiguous axis is outer, so only work on whole columns joins, unless
+//!   they are so short that they stay in cache and can be gone through again like rows;
 //! * a contraction, joined by pointwise work over its own elements.
 
 use super::nest::{Nest, NestId, Nests, Work};
@@ -52,6 +53,9 @@ const MAX_MEMBERS: usize = 24;
 const MAX_BUFFERS: usize = 40;
 /// Columns of a product are not cut into shorter runs.
 const SHORT_RUN: i64 = 16;
+/// Columns of so many elements, as many side by side as a vector has lanes, stay in the first-level
+/// cache.
+const SHORT_COLUMN: i64 = 256;
 /// Below this many outer iterations a kernel cannot occupy the threads.
 const MIN_OUTER: i64 = 16;
 /// Work smaller than this need not be parallel.
@@ -286,7 +290,8 @@ impl Fuser<'_> {
                 if nest.is_reduce() && mine != group.outer {
                     return Err("reductions that keep different axes".into());
                 }
-                if nest.is_reduce() && reduces_columns(self.graph, nest) {
+                let walks = nest.is_reduce() && reduces_columns(self.graph, nest);
+                if walks && !self.has_short_columns(group) {
                     return Err("a reduction across rows would walk the columns".into());
                 }
                 if !group.outer.is_subset(&mine) {
@@ -297,6 +302,11 @@ impl Fuser<'_> {
             GroupKind::Columns => {
                 let first = &group.space.members[0];
                 let same = mine == group.outer;
+                let is_whole = group.outer.is_subset(&mine) && self.reads_result(group, nest);
+                if !nest.is_reduce() && !same && is_whole && self.has_short_columns(group) {
+                    group.kind = GroupKind::Rows;
+                    return Ok(());
+                }
                 if !same || nest.is_reduce() && first.reduced_axes() != member.reduced_axes() {
                     return Err("work on rows in a kernel of columns".into());
                 }
@@ -314,6 +324,26 @@ impl Fuser<'_> {
             }
             GroupKind::Serial | GroupKind::Attention => Err("a kernel of its own".into()),
         }
+    }
+
+    /// Are all reductions of the group over columns, and these short for all members?
+    fn has_short_columns(&self, group: &Group) -> bool {
+        group.space.members.iter().all(|member| {
+            let nest = self.nests.get(member.nest);
+            let column: BTreeSet<u32> = &member.axes() - &group.outer;
+            self.axes_numel(group, &column) <= SHORT_COLUMN
+                && (!nest.is_reduce() || reduces_columns(self.graph, nest))
+        })
+    }
+
+    /// Does the nest read what a reduction of the group finds out?
+    fn reads_result(&self, group: &Group, nest: &Nest) -> bool {
+        let results: HashSet<TensorId> = (group.space.members.iter())
+            .map(|member| self.nests.get(member.nest))
+            .filter(|other| other.is_reduce() && other.tensor != nest.tensor)
+            .map(|other| other.tensor)
+            .collect();
+        nest.loads().iter().any(|l| results.contains(&l.tensor))
     }
 
     /// Work that would cut the contiguous axis of a product into digits shorter than a vector, such

@@ -16,6 +16,10 @@ const CHEAP: usize = 3;
 
 /// So many points repay a pass over a small tensor.
 const MANY: i64 = 32;
+/// Loads of a value that is cheap although they are more than two.
+const FEW: usize = 4;
+/// A tensor smaller than this part of another stays in cache while the other is gone through.
+const SMALL: i64 = 16;
 
 /// How a tensor is read.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +47,7 @@ pub fn realize(graph: &Graph, required: &HashSet<TensorId>) -> HashSet<TensorId>
         match &graph.tensor(id).source {
             Source::External | Source::Inner => {}
             Source::Pointwise(value) => {
-                let w = measure(graph, value, &realized, &weight);
+                let w = measure(graph, id, value, &realized, &weight);
                 let default = Uses::default();
                 let u = uses.get(&id).unwrap_or(&default);
                 if required.contains(&id) || deserves_memory(graph, id, u, &w) {
@@ -159,6 +163,8 @@ fn collect_uses(graph: &Graph, live: &HashSet<TensorId>) -> HashMap<TensorId, Us
 struct Weight {
     operators: usize,
     loads: usize,
+    /// Of them, loads of tensors not much smaller than the defined one.
+    large: usize,
     costly: usize,
     guards: usize,
     /// Divisions and roots.
@@ -169,10 +175,14 @@ struct Weight {
 
 fn measure(
     graph: &Graph,
+    id: TensorId,
     value: &E,
     realized: &HashSet<TensorId>,
     known: &HashMap<TensorId, Weight>,
 ) -> Weight {
+    let elements = |tensor: TensorId| graph.hint_numel(&graph.tensor(tensor).sizes);
+    let own = elements(id);
+    let is_large = |tensor| elements(tensor).saturating_mul(SMALL) > own;
     let mut w = Weight::default();
     visit(value, &mut |e| match &**e {
         Expr::Load(l) => {
@@ -182,6 +192,7 @@ fn measure(
                 Some(inner) => {
                     w.operators += inner.operators;
                     w.loads += inner.loads;
+                    w.large += inner.large;
                     w.costly += inner.costly;
                     w.guards += inner.guards;
                     w.slow += inner.slow;
@@ -189,6 +200,7 @@ fn measure(
                 }
                 None => {
                     w.loads += 1;
+                    w.large += usize::from(is_large(l.tensor));
                     let is_input = matches!(graph.tensor(l.tensor).source, Source::External);
                     w.computed += usize::from(!is_input);
                 }
@@ -229,6 +241,9 @@ fn deserves_memory(graph: &Graph, id: TensorId, uses: &Uses, w: &Weight) -> bool
     if w.slow > 0 && w.computed == 0 && uses.points / own >= MANY {
         return true;
     }
-    let cheap = w.costly == 0 && w.operators <= CHEAP && w.loads <= 2;
+    // Means, scales and the like cost no traffic: with one large operand, such a value is as quickly
+    // computed from it as read.
+    let is_light = w.loads <= 2 || w.large <= 1 && w.loads <= FEW;
+    let cheap = w.costly == 0 && w.operators <= CHEAP && is_light;
     (uses.readers.len() > 1 || uses.distinct_loads > 1) && !cheap
 }
