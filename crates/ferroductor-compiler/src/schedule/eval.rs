@@ -3,7 +3,7 @@
 
 use super::emitter::Emitter;
 use super::prepare::{Action, Prepared};
-use super::strided;
+use super::{reduce, strided};
 use crate::error::CompileError;
 use crate::graph::{E, Expr, Load, TensorId};
 use ferroductor_ir::kernel::*;
@@ -495,18 +495,7 @@ impl<'a> Evaluator<'a> {
         if let Some(mask) = self.mask {
             bad = self.emitter.prim(Prim::And, &[bad, mask])?;
         }
-        let lanes = self.emitter.ty(bad).lanes;
-        if lanes > 1 {
-            let mut any = self.emitter.push(Op::Extract {
-                value: bad,
-                lane: 0,
-            });
-            for lane in 1..lanes {
-                let one = self.emitter.push(Op::Extract { value: bad, lane });
-                any = self.emitter.prim(Prim::Or, &[any, one])?;
-            }
-            bad = any;
-        }
+        bad = reduce::any_lane(self, bad)?;
         let code = match self.errors.iter().position(|e| *e == error) {
             Some(at) => at as u32 + 1,
             None => {

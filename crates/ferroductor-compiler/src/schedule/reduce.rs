@@ -238,6 +238,11 @@ pub fn combine_values(
     Ok(combine(eval, how, pair(a), pair(b), false)?.value)
 }
 
+/// Does a predicate hold in any lane?
+pub fn any_lane(eval: &mut Evaluator<'_>, value: ValueId) -> Result<ValueId> {
+    Ok(fold_lanes(eval, Combine::Any, Pair { value, at: None })?.value)
+}
+
 /// Combines `b` into `a`. `unordered`: `b` need not come after `a`.
 fn combine(
     eval: &mut Evaluator<'_>,
