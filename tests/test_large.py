@@ -52,3 +52,41 @@ def test_a_large_result_is_there_for_whoever_reads_it_next():
     function = compiled(lambda x: x + 1)
     for _ in range(3):
         assert function(x).sub(x).sub(1).abs().max() < 1e-5
+
+
+def _rms_norm(x):
+    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
+
+
+#: What goes through each row more than once, and so through rows in a pipeline.
+ROW_CASES = {
+    "softmax": lambda x: F.softmax(x, -1),
+    "log softmax": lambda x: F.log_softmax(x, -1),
+    "layer norm": lambda x: F.layer_norm(x, x.shape[-1:]),
+    "rms norm": _rms_norm,
+    "norm of what is costly": lambda x: F.layer_norm(F.gelu(x), x.shape[-1:]),
+    "two results": lambda x: (F.softmax(x, -1), x.amax(-1), x.logsumexp(-1)),
+    "softmax of a softmax": lambda x: F.softmax(F.softmax(x, -1) * x, -1),
+}
+
+
+@pytest.mark.parametrize("name", ROW_CASES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_rows_in_a_pipeline(name, dtype, dynamic):
+    x = torch.randn(5003, 2051).to(dtype)
+    x[7], x[5002] = float("-inf"), float("nan")
+    x[11, 5] = float("inf")
+    # Eager rounds every step of half precision.
+    tolerance = 2e-2 if dtype == torch.bfloat16 else 2e-6
+    same(ROW_CASES[name], x, dynamic=dynamic, tolerance=tolerance)
+
+
+@pytest.mark.parametrize("name", ["softmax", "layer norm", "rms norm"])
+def test_gradients_of_rows_in_a_pipeline(name):
+    x = torch.randn(5003, 2051)
+    ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    seed = torch.randn(5003, 2051)
+    compiled(ROW_CASES[name])(ours).backward(seed)
+    ROW_CASES[name](theirs).backward(seed)
+    close(ours.grad, theirs.grad, tolerance=2e-6)
