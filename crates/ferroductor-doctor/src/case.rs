@@ -403,7 +403,8 @@ fn actor_of_text(text: &str) -> Option<Actor> {
         "cuda_utils",
         "__triton_launcher",
         ".triton/cache",
-    ]) {
+    ]) || names_temporary_main(text)
+    {
         Some(Actor::Triton)
     } else if has(&["torch_extensions", "cpp_extension"]) {
         Some(Actor::CppExtension)
@@ -422,6 +423,18 @@ fn actor_of_text(text: &str) -> Option<Actor> {
     } else {
         None
     }
+}
+
+/// Triton's helpers before release 3 were called `main.c`, each in a temporary
+/// folder of Python's.
+fn names_temporary_main(text: &str) -> bool {
+    let place = text.find("/main.c:").or_else(|| text.find("\\main.c("));
+    let Some(folder) = place.map(|at| &text[..at]) else {
+        return false;
+    };
+    let name = folder.rsplit(['/', '\\']).next().unwrap_or_default();
+    name.strip_prefix("tmp")
+        .is_some_and(|random| random.len() == 8)
 }
 
 /// Headers of torch that extensions include first; Inductor's kernels may

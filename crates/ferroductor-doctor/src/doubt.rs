@@ -28,7 +28,9 @@ impl Doubts {
         self.in_ignored_exception(line)
             || self.in_configure_test(line)
             || is_advice(line)
-            || is_skipped_test(line)
+            || is_outcome_of_other_test(line)
+            || is_listing(line)
+            || is_build_step(line)
     }
 
     /// Whether the doubted messages count after all.
@@ -98,13 +100,33 @@ fn is_advice(line: &str) -> bool {
         && CONDITIONS.iter().any(|c| line.contains(c))
 }
 
-/// Whether a test runner tells why it did not run a test, or expected it to fail.
-fn is_skipped_test(line: &str) -> bool {
+/// Whether a listing around a failing line shows code that raises a message:
+/// `   29     raise RuntimeError("…")`. The line that did is marked by an arrow.
+fn is_listing(line: &str) -> bool {
+    let code = line
+        .trim_start()
+        .trim_start_matches(|c: char| c.is_ascii_digit());
+    let numbered = code.len() < line.trim_start().len() && code.starts_with(' ');
+    numbered && code.trim_start().starts_with("raise ")
+}
+
+/// Whether a builder announces a step, `#9 [4/8] RUN …`, which may hold remarks.
+fn is_build_step(line: &str) -> bool {
+    let step = line
+        .trim_start_matches('#')
+        .trim_start_matches(|c: char| c.is_ascii_digit());
+    line.starts_with('#') && step.starts_with(" [") && step.contains("] RUN ")
+}
+
+/// Whether a test runner tells that a test passed, why it was not run, or that
+/// it was expected to fail.
+fn is_outcome_of_other_test(line: &str) -> bool {
     const OUTCOMES: &[&str] = &[
         "SKIPPED (",
         "SKIPPED [",
         "XFAIL (",
         "XFAIL [",
+        "] PASSED",
         "... skipped ",
     ];
     OUTCOMES.iter().any(|outcome| line.contains(outcome))
@@ -121,6 +143,8 @@ mod tests {
 
     #[test]
     fn reasons_to_skip_are_no_failures() {
+        let listing = "     29     raise RuntimeError(\"Failed to find C compiler.\")\n---> 30 raise RuntimeError(\"Failed to find C compiler.\")\n#9 [4/8] RUN apt-get install -y gcc # Failed to find C compiler\n#9 1.2 Failed to find C compiler";
+        assert_eq!(doubted(listing), [true, false, true, false]);
         let text = "test_a.py::test_sin SKIPPED (Compiler: cl is not found.)\nSKIPPED [1] test_b.py:3: no g++\ntest_c (T.test_c) ... skipped 'no g++'\nFAILED test_d.py - Compiler: cl is not found.";
         assert_eq!(doubted(text), [true, true, true, false]);
     }

@@ -227,7 +227,7 @@ impl Writer<'_> {
             actor: actor.map(|a| self.note(format!("actor-{}", a.id()), &[])),
             command: command.map(|(line, c)| self.command_parts(*line, c)),
             why: text("why"),
-            notes: self.notes(kind, actor, command.map(|(_, c)| c), shown_python),
+            notes: self.notes(verdict, actor, command.map(|(_, c)| c), shown_python),
             fix: text("fix"),
             fixes: plan.fixes,
             without: plan.without,
@@ -293,12 +293,14 @@ impl Writer<'_> {
 
     fn notes(
         &self,
-        kind: Kind,
+        verdict: &Verdict,
         actor: Option<Actor>,
         command: Option<&CompileCommand>,
         python: &str,
     ) -> Vec<Note> {
-        let mut notes = Vec::new();
+        let kind = verdict.kind;
+        let other_cause = other_cause(verdict, command).map(|id| self.note(id.to_owned(), &[]));
+        let mut notes: Vec<Note> = other_cause.into_iter().collect();
         let python_headers = matches!(
             kind,
             Kind::PythonHTriton | Kind::PythonHInductorCpp | Kind::PythonHCppExtension
@@ -432,8 +434,34 @@ impl Writer<'_> {
             (Signal::FreeThreadedUnsupported, "other-free-threaded"),
         ];
         let seen = TABLE.iter().filter(|(signal, _)| self.case.has(*signal));
-        seen.map(|(_, id)| self.note((*id).to_owned(), &[]))
-            .collect()
+        let mut notes: Vec<Note> = seen
+            .map(|(_, id)| self.note((*id).to_owned(), &[]))
+            .collect();
+        let mut architectures = self.case.all(Signal::NvccUnknownGpu);
+        if let Some(hit) = architectures.find(|h| rules::dropped_by_toolkits(h)) {
+            let arch = hit.get("arch").unwrap_or_default();
+            notes.push(self.note("other-gpu-dropped".to_owned(), &[("arch", arch)]));
+        }
+        notes
+    }
+}
+
+/// What else the same words may mean, where the log cannot tell the two apart.
+fn other_cause(verdict: &Verdict, command: Option<&CompileCommand>) -> Option<&'static str> {
+    let says = |words: &str| verdict.evidence.iter().any(|h| h.text.contains(words));
+    let by_clang = || says("clang") || command.is_some_and(|c| c.program.contains("clang"));
+    match verdict.kind {
+        Kind::CompileSubprocessDied => Some("note-also-memory"),
+        Kind::ArchFlagsOrCompilerCrash if says("no such instruction") => {
+            Some("note-also-assembler")
+        }
+        Kind::LibcHeadersMissing if says("crt1.o") || says("crti.o") => {
+            Some("note-also-half-installed")
+        }
+        Kind::LibgompMissing if by_clang() || says("mold:") || says("lld") => {
+            Some("note-also-libomp")
+        }
+        _ => None,
     }
 }
 

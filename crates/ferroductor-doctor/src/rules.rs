@@ -13,6 +13,8 @@ mod place;
 mod programs;
 mod running;
 
+pub use gpu::dropped_by_toolkits;
+
 use crate::case::{Case, Hit};
 use crate::kind::Kind;
 use crate::resolved;

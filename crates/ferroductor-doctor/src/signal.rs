@@ -28,6 +28,7 @@ pub enum Signal {
     NvccUnknownGpu,
     NvccHostHeaders,
     RocmNotFound,
+    OclocMissing,
     TorchModuleMissing,
     IsolatedBuild,
     XcodeToolsMissing,
@@ -74,6 +75,8 @@ pub enum Signal {
     PythonImportLibraryMissing,
     FreeThreadedUnsupported,
     CMakePythonMissing,
+    CMakeOpenMpMissing,
+    OpenMpHeaderRejected,
     DllProcedureMissing,
     PackageInstalled,
 }
@@ -117,11 +120,13 @@ pub static TABLE: &[Pattern<Signal>] = &[
             "Compiler: icx-cl",
             "Compiler: clang-cl",
             "compiler 'cl.exe' in PATH",
+            "'cl.exe' failed: None",
         ],
-        regex: r"Compiler: \S*cl\S* is not found|Cannot find compiler 'cl\.exe' in PATH|Error checking compiler version for cl\b|\['where', 'cl'\]|'where cl'",
+        regex: r"command 'cl\.exe' failed: None|Compiler: \S*cl\S* is not found|Cannot find compiler 'cl\.exe' in PATH|Error checking compiler version for cl\b|\['where', 'cl'\]|'where cl'",
         samples: &[
             "RuntimeError: Compiler: cl is not found.",
             "nvcc fatal   : Cannot find compiler 'cl.exe' in PATH",
+            "error: command 'cl.exe' failed: None",
             "UserWarning: Error checking compiler version for cl: [WinError 2] The system cannot find the file specified",
         ],
         near_misses: &["    raise RuntimeError(f\"Compiler: {compiler} is not found.\") from exc"],
@@ -305,6 +310,13 @@ pub static TABLE: &[Pattern<Signal>] = &[
         near_misses: &["ROCm is available", "ROCM used to build PyTorch: N/A"],
     },
     Pattern {
+        id: Signal::OclocMissing,
+        anchors: &["ocloc"],
+        regex: r"No such file or directory: '(?:\S*/)?ocloc'|\bocloc: (?:command )?not found",
+        samples: &["FileNotFoundError: [Errno 2] No such file or directory: 'ocloc'"],
+        near_misses: &["ocloc compile -file k.spv -device pvc"],
+    },
+    Pattern {
         id: Signal::TorchModuleMissing,
         anchors: &["No module named 'torch'", "No module named torch"],
         regex: r"No module named '?torch'?\s*(?:$|[;)\\])",
@@ -334,9 +346,10 @@ pub static TABLE: &[Pattern<Signal>] = &[
     Pattern {
         id: Signal::XcodeToolsMissing,
         anchors: &["xcrun: error", "xcode-select:", "Xcode license"],
-        regex: r"xcrun: error: (?:invalid active developer path|missing DEVELOPER_DIR|unable to find utility|active developer path)|xcode-select: (?:error|note): (?:no developer tools|unable to get active)|agree(?:d)? to the Xcode license",
+        regex: r"xcrun: error: (?:invalid active developer path|missing DEVELOPER_DIR|unable to find utility|active developer path)|xcode-select: (?:error|note): (?:[Nn]o developer tools|unable to get active)|agree(?:d)? to the Xcode license",
         samples: &[
             "xcrun: error: invalid active developer path (/Library/Developer/CommandLineTools), missing xcrun at: /Library/Developer/CommandLineTools/usr/bin/xcrun",
+            "xcode-select: note: No developer tools were found, requesting install.",
         ],
         near_misses: &["xcrun --show-sdk-path"],
     },
@@ -413,10 +426,11 @@ pub static TABLE: &[Pattern<Signal>] = &[
             "mismatches the version that was used",
             "does not match the version used to compile",
         ],
-        regex: r"detected CUDA version \((?P<found>[\d.]+)\) mismatches(?:[^(]*\((?P<wanted>[\d.]+))?|does not match the version used to compile Pytorch binaries.{0,80}with Cuda (?P<version>\d[\d.]*\d)",
+        regex: r"detected CUDA version \((?P<found>[\d.]+)\) mismatches(?:[^(]*\((?P<wanted>[\d.]+))?|does not match the version used to compile Pytorch binaries.{0,80}with Cuda (?P<version>\d[\d.]*\d)|detected CUDA version \(%s\) mismatches.{0,160}?'(?P<name>\d+\.\d+)', '(?P<target>\d+\.\d+)'",
         samples: &[
             "RuntimeError: The detected CUDA version (11.8) mismatches the version that was used to compile PyTorch (12.1). Please make sure to use the same CUDA versions.",
             "RuntimeError: Cuda extensions are being compiled with a version of Cuda that does not match the version used to compile Pytorch binaries.  Pytorch binaries were compiled with Cuda 11.7.",
+            "RuntimeError: ('The detected CUDA version (%s) mismatches the version that was used to compilePyTorch (%s). Please make sure to use the same CUDA versions.', '13.2', '12.8')",
         ],
         near_misses: &[
             "UserWarning: The detected CUDA version (12.4) has a minor version mismatch with the version that was used",
@@ -763,9 +777,12 @@ pub static TABLE: &[Pattern<Signal>] = &[
     },
     Pattern {
         id: Signal::PythonImportLibraryMissing,
-        anchors: &["LNK1104", "LNK1181", "-lpython3"],
-        regex: r#"LNK1(?:104|181)\b.{0,80}['"“‘«”](?P<lib>python3\d*t?(?:_d)?\.lib)|cannot find -l(?P<name>python3[\d.]*)"#,
-        samples: &["LINK : fatal error LNK1104: cannot open file 'python311.lib'"],
+        anchors: &["LNK1104", "LNK1181", "-lpython3", "library 'python3"],
+        regex: r#"tcc: (?:error: )?library '(?P<module>python3\w*)' not found|LNK1(?:104|181)\b.{0,80}['"“‘«”](?P<lib>python3\d*t?(?:_d)?\.lib)|cannot find -l(?P<name>python3[\d.]*)"#,
+        samples: &[
+            "LINK : fatal error LNK1104: cannot open file 'python311.lib'",
+            "tcc: error: library 'python3' not found",
+        ],
         near_misses: &["LINK : fatal error LNK1104: cannot open file 'torch.lib'"],
     },
     Pattern {
@@ -786,6 +803,23 @@ pub static TABLE: &[Pattern<Signal>] = &[
             "  Could NOT find PythonLibs (missing: PYTHON_LIBRARIES PYTHON_INCLUDE_DIRS)",
         ],
         near_misses: &["-- Could NOT find Python (missing: Interpreter)"],
+    },
+    Pattern {
+        id: Signal::CMakeOpenMpMissing,
+        anchors: &["Could NOT find OpenMP"],
+        regex: r"Could NOT find OpenMP\w* \(missing: OpenMP",
+        samples: &["  Could NOT find OpenMP_CXX (missing: OpenMP_CXX_FLAGS OpenMP_CXX_LIB_NAMES)"],
+        near_misses: &["-- Found OpenMP_CXX: -fopenmp (found version 4.5)"],
+    },
+    // A compiler accepts its own omp.h; this one is another compiler's.
+    Pattern {
+        id: Signal::OpenMpHeaderRejected,
+        anchors: &["omp.h:"],
+        regex: r"/omp\.h:\d+:\d+: error: ",
+        samples: &[
+            "/usr/lib/llvm-14/lib/clang/14.0.6/include/omp.h:328:45: error: '__malloc__' attribute takes no arguments",
+        ],
+        near_misses: &["src/my_omp.h:3:1: error: expected ';'"],
     },
     Pattern {
         id: Signal::DllProcedureMissing,

@@ -130,7 +130,7 @@ fn collected() -> Vec<Collected> {
 
 /// Logs written and collected without knowledge of the rules. Abstentions are
 /// listed here; a wrong diagnosis never is.
-const ABSTAINED: &[&str] = &["313-win-path-space-link"];
+const ABSTAINED: &[&str] = &[];
 
 #[test]
 fn collected_logs_are_diagnosed() {

@@ -230,8 +230,11 @@ pub static TABLE: &[Pattern<Message>] = &[
     Pattern {
         id: Message::LibraryMissing,
         anchors: &["library '"],
-        regex: r"\bld: library '(?P<lib>[\w+.\-]+)' not found",
-        samples: &["ld: library 'omp' not found"],
+        regex: r"\b(?:ld|tcc): (?:error: )?library '(?P<lib>[\w+.\-]+)' not found",
+        samples: &[
+            "ld: library 'omp' not found",
+            "tcc: error: library 'cuda' not found",
+        ],
         near_misses: &["python: library 'omp' not found"],
     },
     Pattern {
@@ -346,6 +349,9 @@ pub static TABLE: &[Pattern<Message>] = &[
             "is not recognized",
             "could be found",
             "no acceptable c",
+            "unknown compiler(s)",
+            "find compiler",
+            "['which', '",
             "make: ",
             "make[",
         ],
@@ -358,6 +364,9 @@ pub static TABLE: &[Pattern<Message>] = &[
           | '(?P<module>[\w.+\-]+)'\ is\ not\ recognized\ as\ an
           | (?P<target>CMAKE_(?:C|CXX)_COMPILER)\ could\ be\ found
           | no\ acceptable\ (?P<found>C(?:\+\+)?)\ compiler
+          | Unknown\ compiler\(s\):\ \[\['(?P<wanted>[\w.+\-]+)'
+          | (?:[Cc]ould\ not|[Cc]annot)\ find\ compiler\ ["'](?P<limit>[\w.+\-]+)["']\ in\ PATH
+          | \['which',\ '(?P<asked>[\w.+\-]+)'\]'?\ returned\ non-zero
         )"#,
         samples: &[
             "/bin/sh: 1: g++: not found",
@@ -367,6 +376,9 @@ pub static TABLE: &[Pattern<Message>] = &[
             "unable to execute 'gcc': No such file or directory",
             "'cl' is not recognized as an internal or external command,",
             "  No CMAKE_CXX_COMPILER could be found.",
+            "ccache: error: Could not find compiler \"c++\" in PATH",
+            "mes/meson.build:1:0: ERROR: Unknown compiler(s): [['cc'], ['gcc'], ['clang']]",
+            "subprocess.CalledProcessError: Command '['which', 'c++']' returned non-zero exit status 1.",
         ],
         near_misses: &[
             "error: command 'gcc' failed with exit status 1",
@@ -495,12 +507,13 @@ pub static TABLE: &[Pattern<Message>] = &[
     },
     Pattern {
         id: Message::UnsupportedStandard,
-        anchors: &["-std=", "/std:", "std=c++"],
-        regex: r#"(?:(?:unrecognized|unknown|unsupported)\b.{0,40}?['‘“"`]?(?P<flag>[-/]std[=:](?:c|gnu)\+\+\w+)|D9002.{0,60}(?P<tool>/std:c\+\+\w+)|invalid value '(?:c|gnu)\+\+\w+' in '-std)"#,
+        anchors: &["-std=", "/std:", "std=c++", "for option 'std'"],
+        regex: r#"(?:(?:unrecognized|unknown|unsupported)\b.{0,40}?['‘“"`]?(?P<flag>[-/]std[=:](?:c|gnu)\+\+\w+)|D9002.{0,60}(?P<tool>/std:c\+\+\w+)|invalid value '(?:c|gnu)\+\+\w+' in '-std|[Vv]alue '(?P<name>c\+\+\w+)' is not defined for option 'std')"#,
         samples: &[
             "cc1plus: error: unrecognized command line option \"-std=c++17\"",
             "error: invalid value 'c++20' in '-std=c++20'",
             "g++: error: unrecognized command-line option ‘-std=c++20’; did you mean ‘-std=c++2a’?",
+            "nvcc fatal   : Value 'c++20' is not defined for option 'std'",
         ],
         near_misses: &[
             "g++ -Wall -std=c++20 -shared",

@@ -89,7 +89,7 @@ fn windows(line: &str, anchors: &[usize]) -> Vec<Range<usize>> {
 /// Every capture name the tables use; anything else is not reported.
 const CAPTURE_NAMES: &[&str] = &[
     "header", "lib", "version", "by", "symbol", "object", "path", "program", "tool", "flag",
-    "found", "wanted", "name", "target", "module", "limit", "arch",
+    "found", "wanted", "name", "target", "module", "limit", "arch", "asked",
 ];
 
 impl<Id: Copy + PartialEq> Scanner<Id> {

@@ -49,6 +49,10 @@ note-searched = Where the compiler looked: { $folders }, then its own standard f
 note-read-from-command = Read from the command: Python { $python }; torch is in { $folder }; { $openmp }
 note-openmp-on = OpenMP is switched on and was not the problem at this point.
 note-openmp-off = OpenMP is not switched on in this command.
+note-also-memory = A worker that ends without a word was often killed because memory ran out: look for “Killed process” in dmesg, and try TORCHINDUCTOR_COMPILE_THREADS=1.
+note-also-assembler = The compiler itself wrote this instruction: if the assembler (binutils) is much older than the compiler, updating binutils is the other repair.
+note-also-half-installed = These start files come with the C library’s development package; a compiler installed without its recommended packages lacks it.
+note-also-libomp = Clang can use its own OpenMP library instead of GCC’s: where libgomp’s development files are not wanted, install libomp.
 note-exceptions = InductorError is the wrapper torch raises for any failure inside Inductor; CppCompileError inside it means that the C++ compiler was started and returned an error. Neither names the cause: the compiler's own line does.
 note-verbose = TORCHDYNAMO_VERBOSE=1 and TORCH_LOGS="+dynamo" show how Dynamo traced your Python code. They help with graph breaks and wrong traces; here they add nothing, because the compiler has already said what it lacks.
 note-reinstall-torch = Re-installing or upgrading torch is right only when Python.h exists but belongs to another version than { $python }, or when this torch does not support Python { $python }. A missing header is not repaired by it: torch does not ship Python's headers.
@@ -67,6 +71,7 @@ other-pip-conflict = pip could not find versions that fit together.
 other-windows-unsupported = This release of torch does not support torch.compile on Windows; later releases do.
 other-free-threaded = This torch does not support torch.compile on a Python without the GIL (free-threaded build).
 other-triton-resources = A Triton kernel needs more shared memory or registers than the GPU has.
+other-gpu-dropped = nvcc does not know { $arch }: newer CUDA toolkits have dropped GPUs this old. Leave it out of TORCH_CUDA_ARCH_LIST, or build with an older toolkit and a torch that still supports it.
 
 advice-suppress-errors = `suppress_errors = True` hides the message and runs the model uncompiled without saying so: the speed you wanted is lost and the cause stays.
 advice-disable-compile = Switching compilation off (TORCH_COMPILE_DISABLE=1, enforce-eager) makes the message go away together with the speed-up. It is an emergency exit, not a repair.

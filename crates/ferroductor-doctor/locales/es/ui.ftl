@@ -49,6 +49,10 @@ note-searched = Dónde buscó el compilador: { $folders }, y después sus propia
 note-read-from-command = Leído del comando: Python { $python }; torch está en { $folder }; { $openmp }
 note-openmp-on = OpenMP está activado y no era el problema en este punto.
 note-openmp-off = OpenMP no está activado en este comando.
+note-also-memory = Un proceso de compilación que desaparece sin decir nada suele haber sido terminado por falta de memoria: busque «Killed process» en dmesg y pruebe TORCHINDUCTOR_COMPILE_THREADS=1.
+note-also-assembler = Esta instrucción la escribió el propio compilador: si el ensamblador (binutils) es mucho más antiguo que el compilador, actualizar binutils es la otra reparación.
+note-also-half-installed = Estos ficheros de arranque vienen en el paquete de desarrollo de la biblioteca de C; un compilador instalado sin sus paquetes recomendados no lo tiene.
+note-also-libomp = Clang puede usar su propia biblioteca OpenMP en lugar de la de GCC: si no quiere los ficheros de desarrollo de libgomp, instale libomp.
 note-exceptions = InductorError es la envoltura que torch lanza ante cualquier fallo dentro de Inductor; CppCompileError dentro de ella significa que el compilador de C++ se inició y devolvió un error. Ninguna nombra la causa: la línea del propio compilador, sí.
 note-verbose = TORCHDYNAMO_VERBOSE=1 y TORCH_LOGS="+dynamo" muestran cómo trazó Dynamo su código de Python. Sirven para rupturas de grafo y trazas erróneas; aquí no aportan nada, porque el compilador ya dijo qué le falta.
 note-reinstall-torch = Reinstalar o actualizar torch solo procede si Python.h existe pero es de otra versión que { $python }, o si este torch no admite Python { $python }. Una cabecera ausente no se arregla así: torch no trae las cabeceras de Python.
@@ -67,6 +71,7 @@ other-pip-conflict = pip no encontró versiones compatibles entre sí.
 other-windows-unsupported = Esta versión de torch no admite torch.compile en Windows; las posteriores sí.
 other-free-threaded = Este torch no admite torch.compile en un Python sin GIL (free-threaded).
 other-triton-resources = Un kernel de Triton necesita más memoria compartida o registros de los que tiene la GPU.
+other-gpu-dropped = nvcc no conoce { $arch }: las versiones recientes de CUDA han dejado de admitir GPU tan antiguas. Quítela de TORCH_CUDA_ARCH_LIST, o compile con una versión anterior de CUDA y un torch que aún la admita.
 
 advice-suppress-errors = `suppress_errors = True` oculta el mensaje y ejecuta el modelo sin compilar y sin decirlo: se pierde la velocidad que se buscaba y la causa sigue ahí.
 advice-disable-compile = Desactivar la compilación (TORCH_COMPILE_DISABLE=1, enforce-eager) hace desaparecer el mensaje junto con la mejora de velocidad. Es una salida de emergencia, no una solución.

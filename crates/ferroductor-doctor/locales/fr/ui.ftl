@@ -49,6 +49,10 @@ note-searched = Où le compilateur a cherché : { $folders }, puis ses propres 
 note-read-from-command = Lu dans la commande : Python { $python } ; torch est dans { $folder } ; { $openmp }
 note-openmp-on = OpenMP est activé et n’était pas en cause à ce stade.
 note-openmp-off = OpenMP n’est pas activé dans cette commande.
+note-also-memory = Un processus de compilation qui disparaît sans un mot a souvent été tué faute de mémoire : cherchez « Killed process » dans dmesg et essayez TORCHINDUCTOR_COMPILE_THREADS=1.
+note-also-assembler = C’est le compilateur lui-même qui a écrit cette instruction : si l’assembleur (binutils) est bien plus ancien que le compilateur, mettre binutils à jour est l’autre réparation.
+note-also-half-installed = Ces fichiers de démarrage viennent du paquet de développement de la bibliothèque C ; un compilateur installé sans ses paquets recommandés ne l’a pas.
+note-also-libomp = Clang peut utiliser sa propre bibliothèque OpenMP au lieu de celle de GCC : si vous ne voulez pas des fichiers de développement de libgomp, installez libomp.
 note-exceptions = InductorError est l’exception dans laquelle torch enveloppe tout échec d’Inductor ; CppCompileError, à l’intérieur, signifie que le compilateur C++ a été lancé et a renvoyé une erreur. Aucune des deux ne donne la cause : c’est la ligne du compilateur qui la donne.
 note-verbose = TORCHDYNAMO_VERBOSE=1 et TORCH_LOGS="+dynamo" montrent comment Dynamo a tracé votre code Python. Ils servent pour les ruptures de graphe et les traces fausses ; ici ils n’apportent rien, car le compilateur a déjà dit ce qui lui manque.
 note-reinstall-torch = Réinstaller ou mettre à jour torch n’est utile que si Python.h existe mais pour une autre version que { $python }, ou si ce torch ne prend pas en charge Python { $python }. Un en-tête manquant n’est pas réparé ainsi : torch ne livre pas les en-têtes de Python.
@@ -67,6 +71,7 @@ other-pip-conflict = pip n’a pas trouvé de versions compatibles entre elles.
 other-windows-unsupported = Cette version de torch ne prend pas en charge torch.compile sous Windows ; les suivantes le font.
 other-free-threaded = Ce torch ne prend pas en charge torch.compile sur un Python sans GIL (free-threaded).
 other-triton-resources = Un noyau Triton demande plus de mémoire partagée ou de registres que le GPU n’en a.
+other-gpu-dropped = nvcc ne connaît pas { $arch } : les versions récentes de CUDA ont abandonné les GPU aussi anciens. Retirez-le de TORCH_CUDA_ARCH_LIST, ou compilez avec une version plus ancienne de CUDA et un torch qui le prend encore en charge.
 
 advice-suppress-errors = `suppress_errors = True` cache le message et exécute le modèle sans le compiler, sans le dire : la vitesse voulue est perdue et la cause demeure.
 advice-disable-compile = Désactiver la compilation (TORCH_COMPILE_DISABLE=1, enforce-eager) fait disparaître le message en même temps que le gain de vitesse. C’est une sortie de secours, pas une réparation.

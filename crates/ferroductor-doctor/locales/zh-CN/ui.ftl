@@ -49,6 +49,10 @@ note-searched = 编译器查找过的位置：{ $folders }，然后是它自己�
 note-read-from-command = 从命令中读出：Python { $python }；torch 位于 { $folder }；{ $openmp }
 note-openmp-on = OpenMP 已启用，在这一步没有出问题。
 note-openmp-off = 这条命令没有启用 OpenMP。
+note-also-memory = 编译进程无声无息地消失，往往是因为内存不足而被杀死：请在 dmesg 中查找“Killed process”，并尝试 TORCHINDUCTOR_COMPILE_THREADS=1。
+note-also-assembler = 这条指令是编译器自己写出的：如果汇编器（binutils）比编译器旧得多，更新 binutils 是另一种修复方法。
+note-also-half-installed = 这些启动文件来自 C 库的开发包；安装编译器时如果没有安装推荐的软件包，就会缺少它。
+note-also-libomp = Clang 可以使用自己的 OpenMP 库来代替 GCC 的：如果不想要 libgomp 的开发文件，请安装 libomp。
 note-exceptions = InductorError 是 torch 为 Inductor 内部的任何失败抛出的外层异常；其中的 CppCompileError 表示 C++ 编译器已启动并返回了错误。两者都没有说明原因：原因在编译器自己的那一行。
 note-verbose = TORCHDYNAMO_VERBOSE=1 和 TORCH_LOGS="+dynamo" 会显示 Dynamo 如何追踪您的 Python 代码。它们对图中断（graph break）和错误的追踪有用；在这里没有帮助，因为编译器已经说明缺少什么。
 note-reinstall-torch = 只有当 Python.h 存在但属于 { $python } 以外的版本，或者这个 torch 不支持 Python { $python } 时，才应重装或升级 torch。缺少头文件不能靠它修复：torch 不附带 Python 的头文件。
@@ -67,6 +71,7 @@ other-pip-conflict = pip 找不到互相兼容的版本。
 other-windows-unsupported = 这个版本的 torch 不支持在 Windows 上使用 torch.compile；之后的版本支持。
 other-free-threaded = 这个 torch 不支持在没有 GIL 的 Python（free-threaded）上使用 torch.compile。
 other-triton-resources = 某个 Triton 内核需要的共享内存或寄存器超过了 GPU 所有。
+other-gpu-dropped = nvcc 不认识 { $arch }：较新的 CUDA 工具包已不再支持这么旧的 GPU。请把它从 TORCH_CUDA_ARCH_LIST 中去掉，或使用较旧的工具包和仍支持它的 torch 来编译。
 
 advice-suppress-errors = `suppress_errors = True` 会隐藏消息，并在不提示的情况下不经编译地运行模型：想要的速度没有了，原因还在。
 advice-disable-compile = 关闭编译（TORCH_COMPILE_DISABLE=1、enforce-eager）会让消息和加速一起消失。这是应急出口，不是修复。

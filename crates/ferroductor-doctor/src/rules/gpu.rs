@@ -172,10 +172,18 @@ pub fn cuda_home_not_set(case: &Case) -> Option<Verdict> {
 pub fn cuda_version_mismatch(case: &Case) -> Option<Verdict> {
     let hit = case.first(Signal::CudaMismatch)?;
     let verdict = Verdict::new(Kind::CudaVersionMismatch, Confidence::High, hit);
-    let wanted = hit.get("wanted").or(hit.get("version"));
+    // A raised tuple carries the versions behind the sentence.
+    let wanted = ["wanted", "version", "target"]
+        .iter()
+        .find_map(|n| hit.get(n));
+    let found = if hit.get("name").is_some() {
+        "name"
+    } else {
+        "found"
+    };
     Some(
         verdict
-            .about_capture(hit, "found")
+            .about_capture(hit, found)
             .with_detail(wanted.filter(|w| !w.is_empty())),
     )
 }
@@ -213,8 +221,22 @@ fn nvcc_chokes_on_host_headers(case: &Case) -> Option<Verdict> {
 }
 
 pub fn nvcc_too_old_for_gpu(case: &Case) -> Option<Verdict> {
-    let hit = case.first(Signal::NvccUnknownGpu)?;
+    let hit = case
+        .all(Signal::NvccUnknownGpu)
+        .find(|h| !dropped_by_toolkits(h))?;
     Some(Verdict::new(Kind::NvccTooOldForGpu, Confidence::High, hit).about_capture(hit, "arch"))
+}
+
+/// GPUs older than this are not new to any nvcc in use: newer toolkits dropped
+/// them one by one (Kepler with CUDA 11 and 12, Maxwell to Volta with 13).
+const OLDEST_IN_ALL_TOOLKITS: u32 = 75;
+
+/// Whether nvcc misses an architecture because it is too new for it.
+pub fn dropped_by_toolkits(hit: &Hit) -> bool {
+    let digits = |arch: &str| -> String { arch.chars().filter(char::is_ascii_digit).collect() };
+    hit.get("arch")
+        .and_then(|arch| digits(arch).parse::<u32>().ok())
+        .is_some_and(|number| number < OLDEST_IN_ALL_TOOLKITS)
 }
 
 fn header(case: &Case, wanted: fn(&str) -> bool) -> Option<&Hit> {
@@ -223,11 +245,16 @@ fn header(case: &Case, wanted: fn(&str) -> bool) -> Option<&Hit> {
 }
 
 pub fn xpu_toolchain_missing(case: &Case) -> Option<Verdict> {
+    let verdict = |hit| Verdict::new(Kind::XpuToolchainMissing, Confidence::High, hit);
     let wanted = |name: &str| base_name(name) == "ze_api.h" || name.contains("sycl");
-    let hit = header(case, wanted)?;
-    Some(
-        Verdict::new(Kind::XpuToolchainMissing, Confidence::High, hit).about_capture(hit, "header"),
-    )
+    if let Some(hit) = header(case, wanted) {
+        return Some(verdict(hit).about_capture(hit, "header"));
+    }
+    if let Some(hit) = case.first(Signal::OclocMissing) {
+        return Some(verdict(hit).about("ocloc"));
+    }
+    let hit = library(case, |lib| matches!(lib, "ze_loader" | "sycl")).next()?;
+    Some(verdict(hit).about_capture(hit, "lib"))
 }
 
 pub fn rocm_toolchain_missing(case: &Case) -> Option<Verdict> {

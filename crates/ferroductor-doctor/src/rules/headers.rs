@@ -99,12 +99,23 @@ pub fn omp_h_linux(case: &Case) -> Option<Verdict> {
     if let Some(hit) = header_hits(case, is_openmp_header).find(|h| !h.text.contains("C1083")) {
         return Some(Verdict::new(Kind::OmpHLinux, Confidence::High, hit).about("omp.h"));
     }
-    let hit = case
+    let Some(hit) = case
         .all(Message::LibraryMissing)
-        .find(|h| h.get("lib") == Some("omp"))?;
+        .find(|h| h.get("lib") == Some("omp"))
+    else {
+        let rejected = || case.first(Signal::OpenMpHeaderRejected);
+        let hit = required_openmp(case).or_else(rejected)?;
+        return Some(Verdict::new(Kind::OmpHLinux, Confidence::Medium, hit).about("OpenMP"));
+    };
     // Apple's linker says "library not found"; that wording is macOS wherever the log comes from.
     let linux = hit.text.contains("cannot find") || hit.text.contains("unable to find");
     linux.then(|| Verdict::new(Kind::OmpHLinux, Confidence::High, hit).about("libomp"))
+}
+
+/// CMake looked for OpenMP, did not find it, and gave up.
+fn required_openmp(case: &Case) -> Option<&Hit> {
+    let mut tests = case.all(Signal::CMakeOpenMpMissing);
+    tests.find(|h| !h.text.starts_with("--"))
 }
 
 pub fn omp_macos(case: &Case) -> Option<Verdict> {
@@ -118,6 +129,9 @@ pub fn omp_macos(case: &Case) -> Option<Verdict> {
         return Some(Verdict::new(Kind::OmpMacos, Confidence::High, hit).about("libomp"));
     }
     let on_macos = case.context.is_macos();
+    if let Some(hit) = required_openmp(case).filter(|_| on_macos) {
+        return Some(Verdict::new(Kind::OmpMacos, Confidence::High, hit).about("OpenMP"));
+    }
     if let Some(hit) = header_hits(case, is_openmp_header).find(|_| on_macos) {
         return Some(Verdict::new(Kind::OmpMacos, Confidence::High, hit).about("omp.h"));
     }

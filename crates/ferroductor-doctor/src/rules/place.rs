@@ -9,7 +9,7 @@ use crate::case::{Case, Hit};
 use crate::context::Actor;
 use crate::kind::Kind;
 use crate::signal::Signal;
-use ferroductor_toolchain::Message;
+use ferroductor_toolchain::{CompileCommand, Message, localised};
 
 /// Parts of paths where compiled code is kept.
 const CACHE_PARTS: &[&str] = &[
@@ -88,6 +88,10 @@ const DATA_PARTS: &[&str] = &[
     "pip-",
 ];
 
+fn in_english(hit: &Hit) -> String {
+    localised::english(&hit.text).unwrap_or_else(|| hit.text.clone())
+}
+
 /// How surely a refused file was compiled code or a compiler's work.
 fn compile_related(case: &Case, hit: &Hit) -> Option<Confidence> {
     let path = hit
@@ -102,8 +106,9 @@ fn compile_related(case: &Case, hit: &Hit) -> Option<Confidence> {
         return None;
     }
     let frame = hit.frame.as_deref().unwrap_or_default();
+    let english = in_english(hit);
     if COMPILING_FRAMES.iter().any(|p| frame.contains(p))
-        || COMPILER_WORDS.iter().any(|w| hit.text.contains(w))
+        || COMPILER_WORDS.iter().any(|w| english.contains(w))
     {
         return Some(Confidence::High);
     }
@@ -174,6 +179,7 @@ pub fn noexec(case: &Case) -> Option<Verdict> {
             || path.contains("cuda_utils")
             || path.contains("__triton_launcher")
             || path.contains("/dev/shm/")
+            || refused_by_mount(h)
     };
     let hint = case.first(Signal::NoexecHint);
     if let Some(hit) = case.all(Message::MapSegmentFailed).find(|h| in_cache(h)) {
@@ -190,6 +196,13 @@ pub fn noexec(case: &Case) -> Option<Verdict> {
         .find(|h| !h.text.contains("-packages"))?;
     let actor = case.actor_at(hit).is_some();
     actor.then(|| Verdict::new(Kind::NoexecTmp, Confidence::Medium, hit).about_capture(hit, "path"))
+}
+
+/// The system refuses to map an executable segment with EPERM only where the
+/// file system is mounted so; short memory and broken files say otherwise.
+fn refused_by_mount(hit: &Hit) -> bool {
+    let text = in_english(hit);
+    text.contains("Operation not permitted") && !text.contains("-packages")
 }
 
 pub fn rename_denied_windows(case: &Case) -> Option<Verdict> {
@@ -290,8 +303,25 @@ fn windows_path_cut_at_a_space(case: &Case) -> Option<Verdict> {
                     .iter()
                     .any(|(_, c)| c.flags.iter().any(|f| in_command(&f.text))))
     };
-    let hit = case.all(Message::LibraryMissing).find(cut)?;
+    let tail = |hit: &&Hit| names_tail_of_a_path(case, hit);
+    let mut missing = case.all(Message::LibraryMissing);
+    let hit = missing
+        .find(cut)
+        .or_else(|| case.all(Message::LibraryMissing).find(tail))?;
     Some(Verdict::new(Kind::PathWithSpaces, Confidence::High, hit).about_capture(hit, "lib"))
+}
+
+/// link takes the words of a split path for inputs, and gives them its ending.
+fn names_tail_of_a_path(case: &Case, hit: &Hit) -> bool {
+    let Some(stem) = hit.get("lib").and_then(|l| l.strip_suffix(".obj")) else {
+        return false;
+    };
+    let relative = stem.contains('\\') && !stem.starts_with('\\') && !stem.contains(':');
+    let word_of_command = || {
+        let has_word = |(_, c): &(u64, CompileCommand)| c.flags.iter().any(|f| f.text == stem);
+        case.commands.iter().any(has_word)
+    };
+    relative && (stem.contains("\\site-packages\\") || word_of_command())
 }
 
 /// Windows refuses paths from this length on, unless long paths are enabled.

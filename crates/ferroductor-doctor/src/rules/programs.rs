@@ -39,7 +39,8 @@ fn is_cc(program: &str) -> bool {
 /// A line that says a program does not exist, with that program.
 fn missing_program(hit: &Hit) -> Option<String> {
     [
-        "program", "name", "tool", "path", "module", "target", "found", "by",
+        "program", "name", "tool", "path", "module", "target", "found", "by", "wanted", "asked",
+        "limit",
     ]
     .iter()
     .find_map(|n| hit.get(n))
@@ -134,6 +135,15 @@ fn comes_with_visual_studio(name: &str) -> bool {
         "sal.h",
         "winsock2.h",
         "process.h",
+        "basetsd.h",
+        "direct.h",
+        "specstrings.h",
+        "sdkddkver.h",
+        "winapifamily.h",
+        "yvals.h",
+        "yvals_core.h",
+        "crtdbg.h",
+        "malloc.h",
     ];
     const LIBRARIES: &[&str] = &[
         "msvcrt",

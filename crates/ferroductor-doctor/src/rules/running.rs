@@ -48,6 +48,11 @@ fn wants(hit: &Hit, prefixes: &[&str]) -> bool {
 
 /// Whether a version complaint is about torch, an extension, or a Python module at all.
 fn about_python_module(case: &Case, hit: &Hit) -> bool {
+    // Python itself complains, about an object that it loads.
+    let raised = hit.text.contains("OSError: ") && hit.get("by").is_some();
+    if raised && hit.near_any(&["-packages", "cached_ops", "torch_extensions", ".cache/"]) {
+        return true;
+    }
     let module = [
         "ImportError",
         "OSError",
@@ -241,8 +246,15 @@ pub fn undefined_symbol_abi(case: &Case) -> Option<Verdict> {
         ]);
         built && !vendor
     })?;
+    // A function that the extension's own sources declare and never define.
+    let own = hit.near_any(&["torch_extensions"]);
+    let confidence = if own {
+        Confidence::Low
+    } else {
+        Confidence::Medium
+    };
     Some(
-        Verdict::new(Kind::UndefinedSymbolAbi, Confidence::Medium, hit)
+        Verdict::new(Kind::UndefinedSymbolAbi, confidence, hit)
             .about_capture(hit, "symbol")
             .with_detail(hit.get("object")),
     )
