@@ -202,7 +202,12 @@ impl Planner<'_> {
             self.for_system(
                 "fix-nix",
                 "NixOS, nix",
-                Grade::Recommended,
+                // Elsewhere few have it; whoever does not name a system needs another way.
+                if self.system.family == Some(Family::NixOs) {
+                    Grade::Recommended
+                } else {
+                    Grade::Alternative
+                },
                 &[format!("nix-shell -p {names}")],
             );
         }

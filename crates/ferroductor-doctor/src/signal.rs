@@ -77,6 +77,7 @@ pub enum Signal {
     CMakePythonMissing,
     CMakeOpenMpMissing,
     OpenMpHeaderRejected,
+    ExecFormatError,
     DllProcedureMissing,
     PackageInstalled,
 }
@@ -820,6 +821,13 @@ pub static TABLE: &[Pattern<Signal>] = &[
             "/usr/lib/llvm-14/lib/clang/14.0.6/include/omp.h:328:45: error: '__malloc__' attribute takes no arguments",
         ],
         near_misses: &["src/my_omp.h:3:1: error: expected ';'"],
+    },
+    Pattern {
+        id: Signal::ExecFormatError,
+        anchors: &["exec format error", "cannot execute binary file"],
+        regex: r"\[Errno 8\] Exec format error: '(?P<path>[^']+)'|(?P<program>/[^\s:]+): cannot execute(?: binary file)?: (?:required file not found|Exec format error)",
+        samples: &["OSError: [Errno 8] Exec format error: 'g++'"],
+        near_misses: &["exec /entrypoint.sh: exec format error"],
     },
     Pattern {
         id: Signal::DllProcedureMissing,

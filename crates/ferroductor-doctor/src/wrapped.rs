@@ -118,7 +118,7 @@ impl Unwrapper {
 
     fn flow_into(&self, line: &str, width: usize) -> Option<Flow> {
         let (_, last, last_width) = self.last.as_ref()?;
-        if width == usize::MAX || line.trim().is_empty() {
+        if width == usize::MAX || line.trim().is_empty() || shares_prefix(last, line) {
             return None;
         }
         let widths = self.widths.iter().map(|w| w.characters);
@@ -161,6 +161,15 @@ impl Unwrapper {
         joined.starts.push((joined.text.len(), number));
         joined.text.push_str(line);
     }
+}
+
+/// Whether two lines begin with the same words, as lines of one program do:
+/// what goes on in the next line does not begin anew.
+fn shares_prefix(last: &str, line: &str) -> bool {
+    const WORDS: usize = 12;
+    let mut common = last.bytes().zip(line.bytes()).take(WORDS);
+    let same = common.by_ref().all(|(a, b)| a == b);
+    same && line.len() >= WORDS && line.bytes().take(WORDS).any(|b| b.is_ascii_alphanumeric())
 }
 
 #[cfg(test)]
@@ -210,6 +219,13 @@ mod tests {
             joined[0].text.contains("fourteenfifteen")
                 || joined[0].text.contains("fourteen fifteen")
         );
+    }
+
+    #[test]
+    fn lines_with_one_prefix_are_not_joined() {
+        let first = format!("build (3.12)\tcompile {}", "x".repeat(59));
+        assert_eq!(first.chars().count(), 80);
+        assert_eq!(joined(&[&first, "build (3.12)\tcompile y"]), []);
     }
 
     #[test]

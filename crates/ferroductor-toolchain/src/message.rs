@@ -349,6 +349,9 @@ pub static TABLE: &[Pattern<Message>] = &[
             "is not recognized",
             "could be found",
             "no acceptable c",
+            "the cmake_c",
+            "not set, after enablelanguage",
+            "lnk1158",
             "unknown compiler(s)",
             "find compiler",
             "['which', '",
@@ -356,13 +359,16 @@ pub static TABLE: &[Pattern<Message>] = &[
             "make[",
         ],
         regex: r#"(?x)(?:
-            (?:^|[\s:])(?P<program>[\w./+\-]+)\s?:\s(?:command\ )?not\ found\s*$
+            (?:^|[\s:])(?P<program>[\w./+\-]+)\s?:\s(?:command\ )?not\ found\.?\s*$
           | command\ not\ found:\ (?P<name>[\w./+\-]+)
           | unable\ to\ execute\ '(?P<tool>[^']+)'
           | \bmake(?:\[\d+\])?:\ (?P<by>[\w./+\-]+):\ No\ such\ file\ or\ directory\s*$
           | error:\ command\ '(?P<path>[^']+)'\ failed:\ No\ such
           | '(?P<module>[\w.+\-]+)'\ is\ not\ recognized\ as\ an
-          | (?P<target>CMAKE_(?:C|CXX)_COMPILER)\ could\ be\ found
+          | (?P<target>CMAKE_(?:C|CXX|CUDA)_COMPILER)\ could\ be\ found
+          | \bThe\ (?P<header>CMAKE_(?:C|CXX|CUDA)_COMPILER):\s*$
+          | (?P<object>CMAKE_CUDA_COMPILER)\ not\ set,\ after
+          | LNK1158\b.{0,60}?['"“«](?P<symbol>\w+\.exe)
           | no\ acceptable\ (?P<found>C(?:\+\+)?)\ compiler
           | Unknown\ compiler\(s\):\ \[\['(?P<wanted>[\w.+\-]+)'
           | (?:[Cc]ould\ not|[Cc]annot)\ find\ compiler\ ["'](?P<limit>[\w.+\-]+)["']\ in\ PATH
@@ -376,12 +382,16 @@ pub static TABLE: &[Pattern<Message>] = &[
             "unable to execute 'gcc': No such file or directory",
             "'cl' is not recognized as an internal or external command,",
             "  No CMAKE_CXX_COMPILER could be found.",
+            "  The CMAKE_CUDA_COMPILER:",
+            "CMake Error: CMAKE_CUDA_COMPILER not set, after EnableLanguage",
+            "LINK : fatal error LNK1158: cannot run 'rc.exe'",
             "ccache: error: Could not find compiler \"c++\" in PATH",
             "mes/meson.build:1:0: ERROR: Unknown compiler(s): [['cc'], ['gcc'], ['clang']]",
             "subprocess.CalledProcessError: Command '['which', 'c++']' returned non-zero exit status 1.",
         ],
         near_misses: &[
             "error: command 'gcc' failed with exit status 1",
+            "CMake Error: CMAKE_CXX_COMPILER not set, after EnableLanguage",
             "pytest: 3 tests not found here",
         ],
     },
@@ -481,12 +491,14 @@ pub static TABLE: &[Pattern<Message>] = &[
             "feature modifier",
             "unsupported option '-m",
             "requires target feature",
+            "unknown target cpu",
             "selected processor does not support",
         ],
         regex: r#"(?x)(?:
             (?:bad\ value|unknown\ value)\ .{1,60}\ for\ ['‘`]?(?P<flag>-m(?:arch|cpu|tune)=?)
           | (?:unrecognized|unknown|unsupported)\ (?:command[\ \-]line\ )?(?:option|argument)s?\s?:?\s*['‘“"`]?(?P<name>-m[a-z0-9.=+\-]+)
           | does\ not\ support\ ['‘]?(?P<tool>-m(?:arch|cpu)=\S+?)['’]
+          | error:\ unknown\ target\ CPU\ '(?P<arch>[\w.\-]+)'
           | invalid\ feature\ modifier
           | Error:\ no\ such\ instruction | no\ such\ instruction:\ [`'‘]
           | selected\ processor\ does\ not\ support
@@ -499,6 +511,7 @@ pub static TABLE: &[Pattern<Message>] = &[
             "/tmp/cc.s:275: Error: no such instruction: `vpdpbusd %ymm0,%ymm1,%ymm2'",
             "clang: error: the clang compiler does not support '-march=native'",
             "cc1plus: error: invalid feature modifier in '-march=armv9-a+sme'",
+            "error: unknown target CPU 'znver5'",
         ],
         near_misses: &[
             "g++ x.cpp -march=native -O3",

@@ -220,8 +220,8 @@ python-library-missing-cause = The linker did not find Python's own library ({ $
 python-library-missing-why = On Windows an extension is linked with python3xx.lib, which the embeddable Python and some virtual environments lack. On Linux a command that asks for -lpython3.x needs the development package, which brings the library's link name.
 python-library-missing-fix = Provide the library of exactly this Python version.
 
-xpu-toolchain-missing-cause = The headers of Intel's GPU stack are missing ({ $subject }).
-xpu-toolchain-missing-why = Triton's backend for Intel GPUs compiles a helper against Level Zero and SYCL. The driver brings the libraries, not the headers.
+xpu-toolchain-missing-cause = A part of Intel's GPU stack was not found ({ $subject }).
+xpu-toolchain-missing-why = Triton's backend for Intel GPUs compiles a helper against Level Zero and SYCL. The driver brings the libraries, not the headers, and not always ocloc, which makes machine code of kernels.
 xpu-toolchain-missing-fix = Install the Level Zero development files and the oneAPI compiler, and load their environment.
 
 rocm-toolchain-missing-cause = A part of the ROCm toolkit was not found ({ $subject }).

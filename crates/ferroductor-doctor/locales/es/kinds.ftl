@@ -220,8 +220,8 @@ python-library-missing-cause = El enlazador no encontró la biblioteca de Python
 python-library-missing-why = En Windows, una extensión se enlaza con python3xx.lib, que falta en el Python incrustable («embeddable») y en algunos entornos virtuales. En Linux, un comando que pide -lpython3.x necesita el paquete de desarrollo, que aporta el enlace simbólico de la biblioteca.
 python-library-missing-fix = Proporcione la biblioteca de esta versión exacta de Python.
 
-xpu-toolchain-missing-cause = Faltan los archivos de cabecera de la pila de GPU de Intel ({ $subject }).
-xpu-toolchain-missing-why = El backend de Triton para las GPU de Intel compila un módulo auxiliar con Level Zero y SYCL. El controlador trae las bibliotecas, no los archivos de cabecera.
+xpu-toolchain-missing-cause = No se encontró una parte de la pila de GPU de Intel ({ $subject }).
+xpu-toolchain-missing-why = El backend de Triton para las GPU de Intel compila un módulo auxiliar con Level Zero y SYCL. El controlador trae las bibliotecas, no los archivos de cabecera, y no siempre ocloc, que traduce los kernels a código máquina.
 xpu-toolchain-missing-fix = Instale los archivos de desarrollo de Level Zero y el compilador oneAPI, y cargue su entorno.
 
 rocm-toolchain-missing-cause = No se encontró una parte de ROCm ({ $subject }).

@@ -220,8 +220,8 @@ python-library-missing-cause = L’éditeur de liens n’a pas trouvé la biblio
 python-library-missing-why = Sous Windows, une extension est liée à python3xx.lib, absent de la distribution « embeddable » de Python et de certains environnements virtuels. Sous Linux, une commande qui demande -lpython3.x nécessite le paquet de développement, qui fournit le lien symbolique de la bibliothèque.
 python-library-missing-fix = Fournissez la bibliothèque de cette version exacte de Python.
 
-xpu-toolchain-missing-cause = Les fichiers d’en-tête de la pile GPU d’Intel sont absents ({ $subject }).
-xpu-toolchain-missing-why = Le backend de Triton pour les GPU Intel compile un module auxiliaire avec Level Zero et SYCL. Le pilote fournit les bibliothèques, pas les fichiers d’en-tête.
+xpu-toolchain-missing-cause = Une partie de la pile GPU d’Intel est introuvable ({ $subject }).
+xpu-toolchain-missing-why = Le backend de Triton pour les GPU Intel compile un module auxiliaire avec Level Zero et SYCL. Le pilote fournit les bibliothèques, pas les fichiers d’en-tête, et pas toujours ocloc, qui traduit les noyaux en code machine.
 xpu-toolchain-missing-fix = Installez les fichiers de développement de Level Zero et le compilateur oneAPI, puis chargez leur environnement.
 
 rocm-toolchain-missing-cause = Un élément de ROCm est introuvable ({ $subject }).

@@ -220,8 +220,8 @@ python-library-missing-cause = 链接器没有找到 Python 自己的库（{ $su
 python-library-missing-why = 在 Windows 上，扩展要链接 python3xx.lib，而嵌入式 Python 和某些虚拟环境没有这个文件。在 Linux 上，带有 -lpython3.x 的命令需要开发包，库的链接名由开发包提供。
 python-library-missing-fix = 提供与该 Python 版本完全一致的库。
 
-xpu-toolchain-missing-cause = 缺少英特尔 GPU 软件栈的头文件（{ $subject }）。
-xpu-toolchain-missing-why = Triton 的英特尔 GPU 后端要用 Level Zero 和 SYCL 编译一个辅助模块。驱动程序只带有库，不带头文件。
+xpu-toolchain-missing-cause = 找不到英特尔 GPU 软件栈的一部分（{ $subject }）。
+xpu-toolchain-missing-why = Triton 的英特尔 GPU 后端要用 Level Zero 和 SYCL 编译一个辅助模块。驱动程序只带有库，不带头文件，也不一定带有把内核编译成机器码的 ocloc。
 xpu-toolchain-missing-fix = 安装 Level Zero 的开发文件和 oneAPI 编译器，并加载它们的环境。
 
 rocm-toolchain-missing-cause = 没有找到 ROCm 工具包的某个部分（{ $subject }）。

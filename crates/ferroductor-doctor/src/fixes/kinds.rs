@@ -737,6 +737,15 @@ fn other_toolkits(kind: Kind, plan: &mut Planner<'_>) {
                 &["where /r \"%LEVEL_ZERO_V1_SDK_PATH%\" ze_api.h"],
             );
         }
+        Kind::XpuToolchainMissing if plan.subject == "ocloc" => {
+            gpu_packages(
+                plan,
+                "fix-ocloc",
+                "apt-get install -y intel-ocloc",
+                "dnf install -y intel-ocloc",
+            );
+            plan.check("verify-ocloc", &["ocloc --help | head -3"]);
+        }
         Kind::XpuToolchainMissing => {
             gpu_packages(
                 plan,

@@ -161,7 +161,7 @@ pub fn cuda_home_not_set(case: &Case) -> Option<Verdict> {
     let goes_on = |h: &&Hit| h.text.contains("warn(") || h.text.contains("building the CPU");
     let named = case.all(Signal::CudaHomeNotSet).find(|h| !goes_on(h));
     let missing = || {
-        missing_programs(case, |p| p == "nvcc")
+        missing_programs(case, |p| matches!(p, "nvcc" | "CMAKE_CUDA_COMPILER"))
             .next()
             .map(|(hit, _)| hit)
     };
@@ -264,6 +264,9 @@ pub fn rocm_toolchain_missing(case: &Case) -> Option<Verdict> {
     }
     if let Some(hit) = case.first(Signal::RocmNotFound) {
         return Some(verdict(hit).about(hit.get("path").unwrap_or("ROCm").to_owned()));
+    }
+    if let Some((hit, _)) = missing_programs(case, |p| p == "hipcc").next() {
+        return Some(verdict(hit).about("hipcc"));
     }
     let hip = |lib: &str| lib.trim_start_matches("lib").starts_with("amdhip64");
     let hit = library(case, hip).next().or_else(|| {

@@ -8,6 +8,7 @@ use super::{Confidence, Verdict, base_name};
 use crate::case::{Case, Hit};
 use crate::context::Actor;
 use crate::kind::Kind;
+use crate::rules::programs::is_build_program;
 use crate::signal::Signal;
 use ferroductor_toolchain::{CompileCommand, Message, localised};
 
@@ -148,7 +149,7 @@ pub fn permission_denied(case: &Case) -> Option<Verdict> {
     let verdict = place_verdict(case, Kind::CachePermissionDenied, Message::PermissionDenied)?;
     let subject = verdict.subject.as_deref().unwrap_or_default();
     // A program that may not be run is another matter than a folder.
-    let program = matches!(base_name(subject), "nvcc" | "g++" | "gcc" | "cl" | "ptxas");
+    let program = is_build_program(subject);
     let other_act = [
         "failed to map",
         "cannot execute",

@@ -36,11 +36,36 @@ fn is_cc(program: &str) -> bool {
     )
 }
 
+/// Whether a path names a program that builds run, and no folder or file of theirs.
+pub fn is_build_program(path: &str) -> bool {
+    let program = plain_program(path);
+    is_cxx(&program)
+        || is_cc(&program)
+        || matches!(
+            program.as_str(),
+            "nvcc" | "cl" | "ptxas" | "ninja" | "ld" | "as" | "cmake" | "ccache"
+        )
+}
+
+/// A compiler that is there and that the system refuses to run: it lacks the
+/// right to be executed, or was built for another machine.
+fn refused_compiler(case: &Case) -> Option<(&Hit, String)> {
+    let refused = case
+        .all(Signal::ExecFormatError)
+        .chain(case.all(Message::PermissionDenied));
+    refused
+        .filter_map(|h| {
+            let path = h.get("path").or_else(|| h.get("program"))?;
+            Some((h, path.to_owned()))
+        })
+        .find(|(_, path)| is_cxx(&plain_program(path)) || is_cc(&plain_program(path)))
+}
+
 /// A line that says a program does not exist, with that program.
 fn missing_program(hit: &Hit) -> Option<String> {
     [
         "program", "name", "tool", "path", "module", "target", "found", "by", "wanted", "asked",
-        "limit",
+        "limit", "header", "object", "symbol",
     ]
     .iter()
     .find_map(|n| hit.get(n))
@@ -65,6 +90,9 @@ pub fn no_cxx_compiler(case: &Case) -> Option<Verdict> {
     if let Some(hit) = case.first(Signal::XcodeToolsMissing) {
         let verdict = Verdict::new(Kind::NoCxxCompiler, Confidence::High, hit).about("clang++");
         return Some(verdict);
+    }
+    if let Some((hit, path)) = refused_compiler(case) {
+        return Some(Verdict::new(Kind::NoCxxCompiler, Confidence::High, hit).about(path));
     }
     if let Some((hit, program)) = missing_programs(case, is_cxx).next() {
         let build = case.context.has_actor()
@@ -192,6 +220,12 @@ pub fn msvc_environment_not_loaded(case: &Case) -> Option<Verdict> {
             Verdict::new(Kind::MsvcEnvironmentNotLoaded, Confidence::High, hit)
                 .about_capture(hit, "header"),
         );
+    }
+    // The linker runs programs of the Windows SDK, which only its environment names.
+    let of_sdk = |program: &str| matches!(program, "rc" | "mt" | "cvtres");
+    if let Some((hit, program)) = missing_programs(case, of_sdk).find(|(h, _)| on_windows(h)) {
+        let verdict = Verdict::new(Kind::MsvcEnvironmentNotLoaded, Confidence::High, hit);
+        return Some(verdict.about(format!("{program}.exe")));
     }
     if let Some(hit) = library() {
         return Some(
