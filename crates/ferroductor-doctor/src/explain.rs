@@ -316,7 +316,10 @@ impl Writer<'_> {
             actor == Some(Actor::InductorCpp) || self.case.has(Signal::CompileErrorRaised);
         if inductor {
             notes.push(self.note("note-exceptions".to_owned(), &[]));
-            notes.push(self.note("note-verbose".to_owned(), &[]));
+            // A worker that died said nothing; there a trace may help.
+            if kind != Kind::CompileSubprocessDied {
+                notes.push(self.note("note-verbose".to_owned(), &[]));
+            }
         }
         if python_headers {
             notes.push(self.note("note-reinstall-torch".to_owned(), &[("python", python)]));

@@ -11,5 +11,6 @@ ui-step-undone = deshecho: se eliminó { $path }
 ui-load-file = Las variables están en este archivo. Cárguelo en el shell que inicia su programa, o en el perfil del shell: { $line }
 ui-repair-incomplete = No se pudo reparar todo. Sin red, descargue los paquetes en otra máquina; sin ninguna cadena de herramientas, el mismo modelo funciona con torch.compile(model, backend="ferroductor").
 fix-broken-compiler = el programa { $subject } existe pero no funciona: quítelo de PATH o indique otro compilador
+fix-reinstall-compiler = el programa { $subject } existe pero no se ejecuta: está dañado, no es ejecutable o se compiló para otra máquina; vuelva a instalar su paquete
 machine-foreign-headers = La variable { $variable } lleva a las cabeceras de Python { $version } en { $folder }. Las compilaciones de extensiones las usan en lugar de las del Python examinado, { $python }: quite la carpeta de { $variable }.
 machine-memory-limit = El cgroup limita la memoria a { $size } MiB. Un compilador junto a un proceso con torch necesita unos 1024 MiB y será terminado: dele más (docker run --memory 4g) o compile de uno en uno (MAX_JOBS=1 TORCHINDUCTOR_COMPILE_THREADS=1).

@@ -73,7 +73,15 @@ fn compiler(kind: Kind, plan: &mut Planner<'_>) {
     // The usual name, not found: install it. Another name comes from a variable,
     // and a path is a program that is there and does not work.
     let usual = ["g++", "gcc", "cc", "c++", "clang", "clang++", "…", ""].contains(&plan.subject);
-    if plan.subject.starts_with('/') {
+    if plan.subject.starts_with("/usr/bin/") {
+        // The system's own: no other name would help, and its package is installed.
+        family_packages(
+            plan,
+            "fix-reinstall-compiler",
+            "apt-get install -y --reinstall g++ gcc",
+            "dnf reinstall -y gcc-c++ gcc",
+        );
+    } else if plan.subject.starts_with('/') {
         plan.general(
             "fix-broken-compiler",
             Recommended,
@@ -738,7 +746,7 @@ fn other_toolkits(kind: Kind, plan: &mut Planner<'_>) {
             );
         }
         Kind::XpuToolchainMissing if plan.subject == "ocloc" => {
-            gpu_packages(
+            family_packages(
                 plan,
                 "fix-ocloc",
                 "apt-get install -y intel-ocloc",
@@ -747,7 +755,7 @@ fn other_toolkits(kind: Kind, plan: &mut Planner<'_>) {
             plan.check("verify-ocloc", &["ocloc --help | head -3"]);
         }
         Kind::XpuToolchainMissing => {
-            gpu_packages(
+            family_packages(
                 plan,
                 "fix-level-zero",
                 "apt-get install -y libze-dev",
@@ -761,7 +769,7 @@ fn other_toolkits(kind: Kind, plan: &mut Planner<'_>) {
             plan.check("verify-level-zero", &["printf '#include <level_zero/ze_api.h>\\n' | ${CXX:-g++} -x c++ -fsyntax-only - && echo found"]);
         }
         _ => {
-            gpu_packages(
+            family_packages(
                 plan,
                 "fix-rocm-packages",
                 "apt-get install -y rocm-dev",
@@ -788,7 +796,7 @@ fn other_toolkits(kind: Kind, plan: &mut Planner<'_>) {
 }
 
 /// Packages that two families of distributions have under names of their own.
-fn gpu_packages(plan: &mut Planner<'_>, id: &'static str, debian: &str, fedora: &str) {
+fn family_packages(plan: &mut Planner<'_>, id: &'static str, debian: &str, fedora: &str) {
     let sudo = if plan.is_root_here() { "" } else { "sudo " };
     let known = plan.system.family;
     let tables = [
