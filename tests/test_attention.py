@@ -146,6 +146,9 @@ def test_other_instruction_sets(isa):
         "for name in ('plain', 'several_blocks', 'causal', 'mask_of_everything', 'depth_odd', 'single_row'):\n"
         "    for dtype in DTYPES:\n"
         "        test_cell(name, 'static', dtype, 'llvm')\n"
+        "        torch._dynamo.reset()\n"
+        "        test_gradients(name, dtype, 'static', 'llvm')\n"
+        "        torch._dynamo.reset()\n"
     )
     environment = {**os.environ, "FERRODUCTOR_ISA": isa}
     subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=600)
@@ -372,25 +375,89 @@ def test_same_bits_for_any_number_of_threads():
     assert all(torch.equal(results[0], other) for other in results[1:])
 
 
+def _gradients(function, operands):
+    leaves = [o.detach().clone().requires_grad_() for o in operands[:3]]
+    out = function(*leaves, operands[3])
+    generator = torch.Generator().manual_seed(1)
+    out.backward(torch.randn(out.shape, generator=generator).bfloat16().to(out.dtype))
+    return [leaf.grad for leaf in leaves]
+
+
+#: Whose gradients are ATen's: of a single row, key or column.
+SINGLE = [name for name in CASES if name.startswith("single") or name in ("one_key", "depth_1")]
+
+
+@pytest.mark.parametrize("codegen", ("llvm", "cpp"))
 @pytest.mark.parametrize("shapes", SHAPES)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", ("projected", "causal", "mask_of_scores", "grouped"))
-def test_gradients(name, dtype, shapes):
+@pytest.mark.parametrize("name", CASES)
+def test_gradients(name, dtype, shapes, codegen):
+    if codegen == "cpp" and not (shutil.which("g++") or shutil.which("clang++")):
+        pytest.skip("no C++ compiler on this machine: the C++ half of the matrix did not run")
     case = CASES[name]
     function, operands = case.function(), case.operands(dtype)
-
-    def gradients(function, operands):
-        leaves = [o.detach().clone().requires_grad_() for o in operands[:3]]
-        out = function(*leaves, operands[3])
-        weights = torch.linspace(-1, 1, out.numel(), dtype=torch.float64).reshape(out.shape)
-        (out * weights.to(out.dtype)).sum().backward()
-        return [leaf.grad for leaf in leaves]
-
-    gold = gradients(function, _double(operands))
-    eager = gradients(function, operands)
-    got = gradients(compiled(function, dynamic=shapes == "symbolic" or None), operands)
+    dynamic, options = shapes == "symbolic" or None, {"codegen": codegen}
+    gold = _gradients(function, _double(operands))
+    eager = _gradients(function, operands)
+    got = _gradients(compiled(function, dynamic=dynamic, options=options), operands)
+    backward = str(ferroductor.report()).rsplit("(backward)", 1)[1]
+    by_aten = "× aten._scaled_dot_product_flash_attention_for_cpu_backward" in backward
+    assert by_aten == (name in SINGLE), ferroductor.report()
     for ours, theirs, exact in zip(got, eager, gold):
         _hold_to_fp64_rule(ours, theirs, exact)
+
+
+def test_gradients_of_rows_without_keys():
+    q, k, v, _ = CASES["several_blocks"].operands(torch.float32)
+    mask = torch.zeros(70, 300)
+    mask[3] = -INFINITY
+    mask[4, :256] = -INFINITY
+    mask[:, 17] = -INFINITY
+    function = CASES["several_blocks"].function()
+    expected = _gradients(function, (q, k, v, mask))
+    got = _gradients(compiled(function), (q, k, v, mask))
+    assert all((row == 0).all() for row in (got[0][:, :, 3], got[1][:, :, 17], got[2][:, :, 17]))
+    for ours, theirs in zip(got, expected):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("of", (0, 1, 2))
+def test_not_a_number_in_gradients(of):
+    operands = CASES["several_blocks"].operands(torch.float32)
+    operands[of][0, 1, 2, 3] = torch.nan
+    function = CASES["several_blocks"].function()
+    expected, got = _gradients(function, operands), _gradients(compiled(function), operands)
+    for ours, theirs in zip(got, expected):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ("causal_blocks", "several_blocks", "grouped"))
+def test_gradients_have_the_same_bits(name):
+    """For any number of threads, and from both emitters."""
+    case = CASES[name]
+    operands = case.operands(torch.float32)
+    function = compiled(case.function())
+    threads = torch.get_num_threads()
+    results = []
+    for count in (1, 2, 5):
+        torch.set_num_threads(count)
+        results.append(_gradients(function, operands))
+    torch.set_num_threads(threads)
+    if shutil.which("g++") or shutil.which("clang++"):
+        torch._dynamo.reset()
+        results.append(_gradients(compiled(case.function(), options={"codegen": "cpp"}), operands))
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other))
+
+
+def test_gradients_in_a_symbolic_graph():
+    """One program for many numbers of rows and keys."""
+    function = compiled(CASES["plain"].function(), dynamic=True)
+    for rows, keys in ((37, 53), (64, 128), (2, 3), (130, 5), (200, 260)):
+        operands = Case(rows=rows, keys=keys).operands(torch.float32)
+        got, expected = _gradients(function, operands), _gradients(CASES["plain"].function(), operands)
+        for ours, theirs in zip(got, expected):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_dropout_is_atens():

@@ -35,9 +35,14 @@ fn source(source: &Source) -> String {
     match source {
         Source::External => "external".into(),
         Source::Inner => "inside a kernel".into(),
-        Source::LogSumExp { of } => format!("logarithms of the sums of t{}", of.0),
+        Source::Companion { of, role } => format!("{role:?} of t{}", of.0),
         Source::Attention(a) => format!(
-            "attention over {} of t{}{:?}, t{}{:?}, t{}{:?}, score {}{}",
+            "attention{} over {} of t{}{:?}, t{}{:?}, t{}{:?}, score {}{}",
+            if a.gradient.is_some() {
+                "'s gradients"
+            } else {
+                ""
+            },
             a.keys,
             a.query.tensor.0,
             a.query.index,

@@ -94,10 +94,10 @@ pub enum Source {
         inside: Vec<(IExpr, IExpr)>,
     },
     Attention(Box<Attention>),
-    /// The logarithm of the sum of exponentials of each row of scores of `of`, an attention, whose
-    /// kernel makes it.
-    LogSumExp {
+    /// What the kernel of `of`, an attention, makes besides its result.
+    Companion {
         of: TensorId,
+        role: Companion,
     },
     /// Elements that exist only inside the definition that reads them: no memory, no loops.
     Inner,
@@ -121,16 +121,27 @@ pub enum Source {
     Assemble(Vec<Part>),
 }
 
+/// A further result of an attention's kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Companion {
+    /// The logarithm of the sum of exponentials of each row of scores: `(b…, m)`.
+    LogSumExp,
+    /// Where there is a [`Gradient`], that of the key, `(b…, n, d)`, and of the value, `(b…, n, c)`.
+    KeyGradient,
+    ValueGradient,
+}
+
 /// `out[b…, m, c] = sum_n p(n) v(b…, n, c)`, where `p` is the softmax over `n` of the scores.
 ///
-/// Variables are the dimensions of the tensor, then `d` and `n`.
+/// Variables are the dimensions of the tensor, then `d` and `n`. With a gradient, the tensor is the
+/// query's gradient `(b…, m, d)`, and its variables are followed by `c` and `n`.
 #[derive(Clone, Debug)]
 pub struct Attention {
     /// Read at `(b…, m, d)`, `(b…, n, d)` and `(b…, n, c)`.
     pub query: Load,
     pub key: Load,
     pub value: Load,
-    /// Extents of `d` and of `n`.
+    /// Extents of `d`, or with a gradient of `c`, and of `n`.
     pub depth: IExpr,
     pub keys: IExpr,
     /// Stands for `sum_d query * key` in `score`: an `Inner` tensor over `(b…, m, n)`.
@@ -142,6 +153,35 @@ pub struct Attention {
     /// A row whose scores all are negative infinity gives zeros; otherwise NaN, as arithmetic has
     /// it.
     pub zeros_if_unseen: bool,
+    pub gradient: Option<Gradient>,
+}
+
+/// What the gradients of an attention are made of, besides its operands.
+#[derive(Clone, Debug)]
+pub struct Gradient {
+    /// Of the result, at `(b…, m, c)`.
+    pub result: Load,
+    /// At `(b…, m)`: the logarithm of the sum of exponentials of the scores, and the sum over `c` of
+    /// the result times its gradient.
+    pub log_sum: Load,
+    pub share: Load,
+    /// How fast the score grows with the product: a number.
+    pub scale: E,
+}
+
+impl Gradient {
+    pub fn loads(&self) -> [&Load; 3] {
+        [&self.result, &self.log_sum, &self.share]
+    }
+}
+
+impl Attention {
+    /// Everything that is read from memory apart from what the score reads.
+    pub fn operands(&self) -> Vec<&Load> {
+        let mut operands = vec![&self.query, &self.key, &self.value];
+        operands.extend(self.gradient.iter().flat_map(Gradient::loads));
+        operands
+    }
 }
 
 #[derive(Clone, Debug)]

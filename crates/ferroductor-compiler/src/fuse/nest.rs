@@ -1,6 +1,6 @@
 //! Loop nests: one per realised tensor (or part of one), with all cheap definitions inlined.
 
-use crate::graph::{Attention, Combine, E, Expr, Graph, Load, Source, TensorId, visit};
+use crate::graph::{Attention, Combine, Companion, E, Expr, Graph, Load, Source, TensorId, visit};
 use ferroductor_ir::IExpr;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ pub enum Work {
         inside: Vec<(IExpr, IExpr)>,
     },
     /// `score` is a function of the tensor's dimensions but the last, and of the second reduction
-    /// variable. `log_sum` is made along with the result.
+    /// variable. Its companions are made along with the result.
     Attention {
         attention: Box<Attention>,
-        log_sum: Option<TensorId>,
+        companions: Vec<(Companion, TensorId)>,
     },
     Scan {
         combine: Combine,
@@ -71,10 +71,9 @@ impl Nest {
                 values.iter().cloned().chain([value.clone()]).collect()
             }
             Work::Attention { attention, .. } => {
-                let operands = [&attention.query, &attention.key, &attention.value];
-                let operands = operands.map(|l| Arc::new(Expr::Load(l.clone())));
+                let operands = attention.operands().into_iter();
                 operands
-                    .into_iter()
+                    .map(|l| Arc::new(Expr::Load(l.clone())))
                     .chain([attention.score.clone()])
                     .collect()
             }
@@ -128,20 +127,20 @@ impl Nests {
                 for nest in nests_of(graph, id, &mut inliner) {
                     nests.push(nest);
                 }
-                if let Source::LogSumExp { of } = graph.tensor(id).source {
-                    nests.join_log_sum(id, of);
+                if let Source::Companion { of, role } = graph.tensor(id).source {
+                    nests.join(id, role, of);
                 }
             }
         }
         nests
     }
 
-    /// Lets the nest of an attention make the logarithms of its sums too.
-    fn join_log_sum(&mut self, tensor: TensorId, of: TensorId) {
+    /// Lets the nest of an attention make a further result.
+    fn join(&mut self, tensor: TensorId, role: Companion, of: TensorId) {
         let ids = self.of_tensor.get(&of).cloned().unwrap_or_default();
         for id in &ids {
-            if let Work::Attention { log_sum, .. } = &mut self.list[id.0 as usize].work {
-                *log_sum = Some(tensor);
+            if let Work::Attention { companions, .. } = &mut self.list[id.0 as usize].work {
+                companions.push((role, tensor));
             }
         }
         self.of_tensor.insert(tensor, ids);
@@ -162,8 +161,8 @@ fn nests_of(graph: &Graph, id: TensorId, inliner: &mut Inliner<'_>) -> Vec<Nest>
         work,
     };
     match &tensor.source {
-        // The nest of an attention makes its logarithms too.
-        Source::External | Source::Inner | Source::LogSumExp { .. } => Vec::new(),
+        // The nest of an attention makes its companions too.
+        Source::External | Source::Inner | Source::Companion { .. } => Vec::new(),
         Source::Attention(attention) => {
             let mut attention = attention.clone();
             let reduced = [attention.depth.clone(), attention.keys.clone()];
@@ -171,7 +170,7 @@ fn nests_of(graph: &Graph, id: TensorId, inliner: &mut Inliner<'_>) -> Vec<Nest>
             attention.score = inliner.inline(&attention.score, &domain);
             let work = Work::Attention {
                 attention,
-                log_sum: None,
+                companions: Vec::new(),
             };
             vec![nest(&tensor.sizes, &reduced, work)]
         }

@@ -72,7 +72,7 @@ fn live(graph: &Graph, required: &HashSet<TensorId>) -> HashSet<TensorId> {
             for_each_load(graph, id, &mut |l| {
                 live.insert(l.tensor);
             });
-            if let Source::LogSumExp { of } = graph.tensor(id).source {
+            if let Source::Companion { of, .. } = graph.tensor(id).source {
                 live.insert(of);
             }
         }
@@ -83,7 +83,7 @@ fn live(graph: &Graph, required: &HashSet<TensorId>) -> HashSet<TensorId> {
 /// The expressions a definition is made of.
 fn expressions(source: &Source) -> Vec<&E> {
     match source {
-        Source::External | Source::Inner | Source::LogSumExp { .. } | Source::Contract { .. } => {
+        Source::External | Source::Inner | Source::Companion { .. } | Source::Contract { .. } => {
             Vec::new()
         }
         Source::Attention(attention) => vec![&attention.score],
@@ -104,8 +104,7 @@ fn for_each_load(graph: &Graph, id: TensorId, f: &mut dyn FnMut(&Load)) {
     match source {
         Source::Contract { a, b, .. } => [a, b].into_iter().for_each(&mut *f),
         Source::Attention(attention) => {
-            let operands = [&attention.query, &attention.key, &attention.value];
-            operands.into_iter().for_each(&mut *f);
+            attention.operands().into_iter().for_each(&mut *f);
         }
         _ => {}
     }
@@ -135,7 +134,7 @@ fn collect_uses(graph: &Graph, live: &HashSet<TensorId>) -> HashMap<TensorId, Us
         }
         let contract = matches!(tensor.source, Source::Contract { .. });
         let operands: Vec<TensorId> = match &tensor.source {
-            Source::Attention(a) => [&a.query, &a.key, &a.value].map(|l| l.tensor).to_vec(),
+            Source::Attention(a) => a.operands().into_iter().map(|l| l.tensor).collect(),
             _ => Vec::new(),
         };
         let mut elements: HashMap<TensorId, HashSet<Vec<ferroductor_ir::IExpr>>> = HashMap::new();

@@ -72,6 +72,7 @@ pub(super) fn recognise(
         score: replace(&score, &raw, &stand_in),
         causal: false,
         zeros_if_unseen: softmax.zeros_if_unseen,
+        gradient: None,
     };
     Some(cx.define_view(meta, Source::Attention(Box::new(attention))))
 }

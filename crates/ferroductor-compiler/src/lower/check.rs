@@ -12,7 +12,7 @@ use ferroductor_ir::{Atom, DType, IExpr, Prim};
 /// Is there code for the definition?
 pub fn check_source(source: &Source) -> Lowered<()> {
     match source {
-        Source::External | Source::Inner | Source::LogSumExp { .. } => Ok(()),
+        Source::External | Source::Inner | Source::Companion { .. } => Ok(()),
         Source::Pointwise(value) => check_value(value),
         Source::Reduce { combine, value, .. } | Source::Scan { combine, value, .. } => {
             check_combine(*combine, value.dtype())?;
@@ -23,8 +23,7 @@ pub fn check_source(source: &Source) -> Lowered<()> {
             inside.iter().try_for_each(|(index, _)| check_index(index))
         }
         Source::Attention(attention) => {
-            let operands = [&attention.query, &attention.key, &attention.value];
-            operands.into_iter().try_for_each(check_load)?;
+            attention.operands().into_iter().try_for_each(check_load)?;
             check_value(&attention.score)
         }
         Source::Scatter {

@@ -137,11 +137,11 @@ fn parameters(
         if external(piece.tensor) || matches!(piece.action, Action::Scatter { .. }) {
             add(piece.tensor, Access::ReadWrite);
         }
-        if let Action::Attention(attend) = &piece.action
-            && let Some((log_sum, _)) = &attend.log_sum
-            && external(*log_sum)
-        {
-            add(*log_sum, Access::ReadWrite);
+        if let Action::Attention(attend) = &piece.action {
+            let companions = attend.companions.iter().map(|(_, tensor, _)| *tensor);
+            for tensor in companions.filter(|t| external(*t)) {
+                add(tensor, Access::ReadWrite);
+            }
         }
     }
     tensors
@@ -155,6 +155,7 @@ fn describe(graph: &Graph, prepared: &prepare::Prepared) -> (String, Vec<String>
         let tensor = graph.tensor(piece.tensor);
         let op = match &piece.action {
             Action::Contract { .. } if tensor.op != "convolution" => "matmul",
+            Action::Attention(attend) if attend.gradient.is_some() => "attention_backward",
             Action::Attention(_) => "attention",
             _ => tensor.op.as_str(),
         };

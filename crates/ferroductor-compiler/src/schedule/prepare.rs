@@ -5,7 +5,9 @@
 
 use crate::fuse::nest::Work;
 use crate::fuse::{Group, GroupKind, Nests};
-use crate::graph::{Combine, E, Expr, Graph, Load, TensorId, rewrite_indices, visit};
+use crate::graph::{
+    Combine, Companion, E, Expr, Gradient, Graph, Load, TensorId, rewrite_indices, visit,
+};
 use ferroductor_ir::{Atom, Extents, IExpr, Literal};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -46,7 +48,9 @@ pub enum Action {
     Attention(Box<Attend>),
 }
 
-/// An attention over axes and flat offsets. An axis of extent one is `None`.
+/// An attention over axes and flat offsets. An axis of extent one is `None`. Where gradients are
+/// made, rows and keys have changed places: `query` is the key, `key` the query, `m` runs over keys
+/// and `n` over rows.
 #[derive(Clone, Debug)]
 pub struct Attend {
     pub query: Load,
@@ -56,8 +60,10 @@ pub struct Attend {
     pub score: E,
     pub causal: bool,
     pub zeros_if_unseen: bool,
-    pub log_sum: Option<(TensorId, IExpr)>,
-    /// Axes of the rows, the keys, the depth and the result's columns.
+    pub gradient: Option<Gradient>,
+    /// Further results and their elements' offsets.
+    pub companions: Vec<(Companion, TensorId, IExpr)>,
+    /// Axes of the rows, the keys, the depth and the values' columns.
     pub m: Option<u32>,
     pub n: Option<u32>,
     pub d: Option<u32>,
@@ -65,8 +71,16 @@ pub struct Attend {
 }
 
 impl Attend {
-    fn operands(&self) -> [&Load; 3] {
-        [&self.query, &self.key, &self.value]
+    fn operands(&self) -> Vec<&Load> {
+        let mut operands = vec![&self.query, &self.key, &self.value];
+        operands.extend(self.gradient.iter().flat_map(Gradient::loads));
+        operands
+    }
+
+    /// The tensor and offset of a further result.
+    pub fn companion(&self, wanted: Companion) -> Option<(TensorId, IExpr)> {
+        let found = self.companions.iter().find(|(role, ..)| *role == wanted);
+        found.map(|(_, tensor, offset)| (*tensor, offset.clone()))
     }
 }
 
@@ -229,23 +243,54 @@ fn flatten_group(graph: &Graph, nests: &Nests, group: &Group) -> Prepared {
                         .map(|(i, bound)| (i.with_vars(&member.vars, &ranges), bound.clone()))
                         .collect(),
                 },
-                Work::Attention { attention, log_sum } => {
+                Work::Attention {
+                    attention,
+                    companions,
+                } => {
                     let rank = nest.extents.len();
                     let axis = |v: usize| member.vars[v].as_var();
-                    let rows = &member.vars[..rank - 1];
+                    let (mut depth, mut column) = (rank, rank - 1);
+                    if attention.gradient.is_some() {
+                        (depth, column) = (column, depth);
+                    }
+                    let place = |role: &Companion| {
+                        let (batch, vars) = (&member.vars[..rank - 2], &member.vars);
+                        let rest = match role {
+                            Companion::LogSumExp => vec![rank - 2],
+                            Companion::KeyGradient => vec![rank + 1, depth],
+                            Companion::ValueGradient => vec![rank + 1, column],
+                        };
+                        let rest = rest.into_iter().map(|v| vars[v].clone());
+                        batch.iter().cloned().chain(rest).collect::<Vec<_>>()
+                    };
+                    let (mut query, mut key) = (load(&attention.query), load(&attention.key));
+                    let (mut m, mut n) = (axis(rank - 2), axis(rank + 1));
+                    if attention.gradient.is_some() {
+                        std::mem::swap(&mut query, &mut key);
+                        std::mem::swap(&mut m, &mut n);
+                    }
                     Action::Attention(Box::new(Attend {
-                        query: load(&attention.query),
-                        key: load(&attention.key),
+                        query,
+                        key,
                         value: load(&attention.value),
                         product: attention.product,
                         score: expr(&attention.score),
                         causal: attention.causal,
                         zeros_if_unseen: attention.zeros_if_unseen,
-                        log_sum: log_sum.map(|t| (t, flat(graph, t, rows))),
-                        m: axis(rank - 2),
-                        n: axis(rank + 1),
-                        d: axis(rank),
-                        c: axis(rank - 1),
+                        gradient: attention.gradient.as_ref().map(|gradient| Gradient {
+                            result: load(&gradient.result),
+                            log_sum: load(&gradient.log_sum),
+                            share: load(&gradient.share),
+                            scale: expr(&gradient.scale),
+                        }),
+                        companions: companions
+                            .iter()
+                            .map(|(role, t)| (*role, *t, flat(graph, *t, &place(role))))
+                            .collect(),
+                        m,
+                        n,
+                        d: axis(depth),
+                        c: axis(column),
                     }))
                 }
             };
@@ -329,7 +374,7 @@ impl Piece {
             loads.extend([a.clone(), b.clone()]);
         }
         if let Action::Attention(attend) = &self.action {
-            loads.extend(attend.operands().map(Load::clone));
+            loads.extend(attend.operands().into_iter().cloned());
         }
         for e in self.expressions() {
             visit(e, &mut |e| {
@@ -388,7 +433,12 @@ impl Piece {
                 load(&mut attend.key);
                 load(&mut attend.value);
                 attend.score = rewrite_indices(&attend.score, f);
-                if let Some((_, offset)) = &mut attend.log_sum {
+                if let Some(gradient) = &mut attend.gradient {
+                    load(&mut gradient.result);
+                    load(&mut gradient.log_sum);
+                    load(&mut gradient.share);
+                }
+                for (.., offset) in &mut attend.companions {
                     *offset = f(offset);
                 }
             }
@@ -408,7 +458,10 @@ impl Piece {
             inside.iter().for_each(|(i, _)| f(i, false));
         }
         if let Action::Attention(attend) = &self.action {
-            attend.operands().iter().for_each(|l| f(&l.index[0], true));
+            attend
+                .operands()
+                .into_iter()
+                .for_each(|l| f(&l.index[0], true));
         }
         for e in self.expressions() {
             visit(e, &mut |e| match &**e {

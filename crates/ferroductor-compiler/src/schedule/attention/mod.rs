@@ -13,6 +13,7 @@
 //! * a row whose scores are all negative infinity gives zeros, and zero as its logarithm, or NaN,
 //!   as the attention says; NaN in a score makes the row NaN.
 
+mod gradients;
 mod masks;
 mod operands;
 mod products;
@@ -27,6 +28,7 @@ use crate::graph::{Expr, Graph, TensorId, visit};
 use ferroductor_ir::kernel::*;
 use ferroductor_ir::{DType, IExpr, Literal};
 use masks::Staged;
+use operands::Rows;
 
 type Result<T> = std::result::Result<T, CompileError>;
 
@@ -192,8 +194,12 @@ impl Attending<'_, '_> {
 
     /// Columns of the result as they lie in scratch: whole register tiles.
     fn padded_columns(&self) -> IExpr {
+        self.padded(&self.columns)
+    }
+
+    fn padded(&self, width: &IExpr) -> IExpr {
         let step = self.shape.column_vectors * self.lanes;
-        &self.columns.ceil_div(step) * &IExpr::constant(step)
+        &width.ceil_div(step) * &IExpr::constant(step)
     }
 
     /// Keys of a block: all of them where that is less.
@@ -202,6 +208,11 @@ impl Attending<'_, '_> {
             Some(keys) if keys < KEYS_PER_BLOCK => keys.max(1),
             _ => KEYS_PER_BLOCK,
         }
+    }
+
+    /// Lines of scores that a block is computed in: whole register tiles.
+    fn block_lines(&self) -> i64 {
+        (self.block_keys() + self.shape.keys - 1) / self.shape.keys * self.shape.keys
     }
 
     /// Pair products need bf16 throughout, the instruction, and pairs side by side in memory.
@@ -252,8 +263,7 @@ impl Attending<'_, '_> {
     fn scratch(&mut self) -> Scratch {
         let (dtype, packed) = (self.dtype, self.packed());
         let rows = IExpr::constant(self.tile_rows());
-        let keys = self.block_keys() + self.shape.keys - 1;
-        let keys = keys / self.shape.keys * self.shape.keys;
+        let keys = self.block_lines();
         let query = &self.depth * &rows;
         let sums = &self.padded_columns() * &rows;
         let emitter = &mut self.eval.emitter;
@@ -277,6 +287,7 @@ impl Attending<'_, '_> {
 
     fn emit(self) -> Result<Tiling> {
         match self.attend.m {
+            _ if self.attend.gradient.is_some() => self.emit_gradients(),
             Some(_) => self.emit_blocks(),
             None => self.emit_single(),
         }
@@ -295,19 +306,27 @@ impl Attending<'_, '_> {
         let value_matrix = self.value_matrix();
         let staged = self.staged();
 
-        self.pack_query(&scratch, &row)?;
+        let query = Rows {
+            load: self.attend.query.clone(),
+            axis: self.attend.d,
+            depth: self.depth.clone(),
+            buf: scratch.query,
+        };
+        self.pack_rows(&query, &row)?;
         self.clear(&scratch)?;
         let last = self.last_key(&row);
         let (first, count) = self.open_blocks(&last);
         self.fill(&key_matrix, &first, &count)?;
         self.fill(&value_matrix, &first, &count)?;
-        self.multiply_keys(&scratch, &key_matrix, &first, &count)?;
+        self.multiply_keys(&query, scratch.scores, &key_matrix, (&first, &count))?;
         for each in &staged {
             self.stage(each, &row, &first, &count)?;
         }
-        self.score(&scratch, &staged, (&row, &first, &count))?;
+        self.score(scratch.scores, &staged, (&row, &first, &count))?;
         self.weigh(&scratch, &count)?;
-        self.multiply_values(&scratch, &value_matrix, &row, &first, &count)?;
+        let (weights, sums) = (scratch.weights, scratch.sums);
+        let place = (&row, &first, &count);
+        self.multiply_values((weights, Some(scratch.factor)), sums, &value_matrix, place)?;
         self.eval.close();
         self.finish(&scratch, &row)?;
         let attend = self.attend;
@@ -340,7 +359,7 @@ impl Attending<'_, '_> {
     /// Sets the axes of batch and heads from the tile id; how many there are together.
     fn place_batch(&mut self, blocks: &IExpr) -> IExpr {
         let attend = self.attend;
-        let inner = [attend.m, attend.c];
+        let inner = [attend.m, attend.n, attend.d, attend.c];
         let axes: Vec<u32> = self.prepared.pieces[0]
             .parallel
             .iter()

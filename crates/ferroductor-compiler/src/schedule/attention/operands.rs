@@ -2,7 +2,7 @@
 //! narrower type or another layout, copied block by block.
 
 use super::super::turn::turn;
-use super::{Attending, Result, Scratch};
+use super::{Attending, Result};
 use crate::error::CompileError;
 use crate::graph::Load;
 use ferroductor_ir::IExpr;
@@ -12,10 +12,22 @@ use ferroductor_ir::kernel::*;
 #[derive(Clone, Debug)]
 pub(super) struct Matrix {
     pub(super) load: Load,
+    /// The axis that numbers the rows.
+    rows: Option<u32>,
     /// The axis along the width, and its extent.
     axis: Option<u32>,
-    width: IExpr,
+    pub(super) width: IExpr,
     home: Home,
+}
+
+/// Rows of the tile that lie turned in `buf`.
+#[derive(Clone, Debug)]
+pub(super) struct Rows {
+    pub(super) load: Load,
+    /// The axis along a row, and its extent.
+    pub(super) axis: Option<u32>,
+    pub(super) depth: IExpr,
+    pub(super) buf: Buf,
 }
 
 #[derive(Clone, Debug)]
@@ -57,6 +69,7 @@ impl Attending<'_, '_> {
         };
         Matrix {
             load: attend.key.clone(),
+            rows: attend.n,
             axis: attend.d,
             width: self.depth.clone(),
             home,
@@ -66,26 +79,36 @@ impl Attending<'_, '_> {
     /// Values are read in vectors along their rows.
     pub(super) fn value_matrix(&mut self) -> Matrix {
         let attend = self.attend;
-        let stride = self.stride(&attend.value, attend.c);
-        let plain = self.graph.tensor(attend.value.tensor).dtype == self.dtype;
-        let whole = self.columns == self.padded_columns();
+        let along = (attend.c, self.columns.clone());
+        self.matrix_of_vectors(&attend.value, attend.n, along, "values")
+    }
+
+    /// A matrix that is read in vectors along its rows, as long as `width`.
+    pub(super) fn matrix_of_vectors(
+        &mut self,
+        load: &Load,
+        rows: Option<u32>,
+        (axis, width): (Option<u32>, IExpr),
+        name: &str,
+    ) -> Matrix {
+        let stride = self.stride(load, axis);
+        let plain = self.graph.tensor(load.tensor).dtype == self.dtype;
+        let padded = self.padded(&width);
         let home = match stride {
-            Some(stride) if plain && whole && stride.is_one() => Home::Raw { stride },
-            _ => self.copied(
-                "values",
-                &self.padded_columns() * &IExpr::constant(self.pair),
-            ),
+            Some(stride) if plain && width == padded && stride.is_one() => Home::Raw { stride },
+            _ => self.copied(name, &padded * &IExpr::constant(self.pair)),
         };
         Matrix {
-            load: attend.value.clone(),
-            axis: attend.c,
-            width: self.columns.clone(),
+            load: load.clone(),
+            rows,
+            axis,
+            width,
             home,
         }
     }
 
     fn copied(&mut self, name: &str, row: IExpr) -> Home {
-        let keys = (self.block_keys() + self.shape.keys - 1) / self.shape.keys * self.shape.keys;
+        let keys = self.block_lines().max(self.tile_rows());
         let elements = &row * &IExpr::constant(keys);
         let packed = self.packed();
         let buf = self.eval.emitter.local(packed, elements, name);
@@ -124,7 +147,7 @@ impl Attending<'_, '_> {
                     0 => row,
                     _ => row.smaller(&(count - &IExpr::one())),
                 };
-                self.set_axis(self.attend.n, &(first + &row));
+                self.set_axis(matrix.rows, &(first + &row));
                 let index = self.eval.place(&matrix.load.index[0]);
                 rows.push(self.eval.emitter.push(Op::Load {
                     buf: from,
@@ -156,7 +179,7 @@ impl Attending<'_, '_> {
             Home::Raw { .. } => {
                 let buf = self.buffer(&matrix.load)?;
                 let position = self.eval.emitter.index_value(&(first + n));
-                self.set_axis(self.attend.n, &position);
+                self.set_axis(matrix.rows, &position);
                 self.set_axis(matrix.axis, &IExpr::zero());
                 let start = self.eval.place(&matrix.load.index[0]);
                 Ok((buf, self.eval.emitter.index_value(&start)))
@@ -177,18 +200,16 @@ impl Attending<'_, '_> {
         matches!(matrix.home, Home::Copied { .. })
     }
 
-    /// Turns the tile's rows of the query: for each step of the depth all rows side by side; rows
+    /// Turns the tile's rows: for each step of the depth all rows side by side; rows
     /// beyond the matrix repeat its last one.
-    pub(super) fn pack_query(&mut self, scratch: &Scratch, row: &IExpr) -> Result<()> {
-        let attend = self.attend;
-        let buf = self.buffer(&attend.query)?;
+    pub(super) fn pack_rows(&mut self, rows: &Rows, row: &IExpr) -> Result<()> {
         let lanes = self.lanes;
         let adjacent = self
-            .stride(&attend.query, attend.d)
+            .stride(&rows.load, rows.axis)
             .is_some_and(|s| s.is_one());
         // A step is a pair's worth; a square is as many steps as there are lanes.
         let pair = IExpr::constant(self.pair);
-        let steps = self.depth.floor_div(&pair);
+        let steps = rows.depth.floor_div(&pair);
         let whole = match adjacent {
             true => &steps.floor_div(&IExpr::constant(lanes)) * &IExpr::constant(lanes),
             false => IExpr::zero(),
@@ -203,13 +224,13 @@ impl Attending<'_, '_> {
                     let at = &base + &IExpr::constant(r);
                     let element = &step * &pair;
                     let lanes = (lanes * self.pair) as u32;
-                    square.push(self.query_element(buf, row, &at, &element, lanes));
+                    square.push(self.row_element(rows, row, (&at, &element), lanes)?);
                 }
                 turn(&mut self.eval.emitter, &mut square, self.pair as usize);
                 for (c, turned) in square.into_iter().enumerate() {
                     let at = &step + &IExpr::constant(c as i64);
                     let index = &(&(&at * &tile_rows) + &base) * &pair;
-                    self.eval.emitter.store(scratch.query, index, turned);
+                    self.eval.emitter.store(rows.buf, index, turned);
                 }
                 self.eval.close();
             }
@@ -222,10 +243,10 @@ impl Attending<'_, '_> {
                 .open_for(base.clone(), &base + &IExpr::constant(lanes), 1);
             for p in 0..self.pair {
                 let element = &(&step * &pair) + &IExpr::constant(p);
-                let value = self.query_element(buf, row, &r, &element, 1);
+                let value = self.row_element(rows, row, (&r, &element), 1)?;
                 let index = &(&(&step * &tile_rows) + &r) * &pair;
                 let index = &index + &IExpr::constant(p);
-                self.eval.emitter.store(scratch.query, index, value);
+                self.eval.emitter.store(rows.buf, index, value);
             }
             self.eval.close();
             self.eval.close();
@@ -242,20 +263,20 @@ impl Attending<'_, '_> {
         self.eval.emitter.index_value(&position)
     }
 
-    fn query_element(
+    fn row_element(
         &mut self,
-        buf: Buf,
+        rows: &Rows,
         row: &IExpr,
-        at: &IExpr,
-        step: &IExpr,
+        (at, step): (&IExpr, &IExpr),
         lanes: u32,
-    ) -> ValueId {
+    ) -> Result<ValueId> {
+        let buf = self.buffer(&rows.load)?;
         let position = self.clamped_row(row, at);
         self.set_axis(self.attend.m, &position);
-        self.set_axis(self.attend.d, step);
-        let index = self.eval.place(&self.attend.query.index[0]);
+        self.set_axis(rows.axis, step);
+        let index = self.eval.place(&rows.load.index[0]);
         let value = self.eval.emitter.push(Op::Load { buf, index, lanes });
         let packed = self.packed();
-        self.eval.emitter.convert(value, packed)
+        Ok(self.eval.emitter.convert(value, packed))
     }
 }

@@ -1,7 +1,7 @@
 //! The two products of a block of keys, each by register tiles.
 
-use super::operands::Matrix;
-use super::{Attending, Result, Scratch};
+use super::operands::{Matrix, Rows};
+use super::{Attending, Result};
 use ferroductor_ir::kernel::*;
 use ferroductor_ir::{IExpr, Literal, Prim};
 
@@ -10,7 +10,7 @@ impl Attending<'_, '_> {
         Ty::new(self.dtype, self.lanes as u32)
     }
 
-    fn registers(&mut self, count: i64) -> Vec<RegId> {
+    pub(super) fn registers(&mut self, count: i64) -> Vec<RegId> {
         let ty = self.vector();
         let zero = self.eval.emitter.constant(Literal::Float(0.0), ty);
         (0..count)
@@ -19,7 +19,7 @@ impl Attending<'_, '_> {
     }
 
     /// `sums[i][v] += scalars[i] * vectors[v]`.
-    fn accumulate(
+    pub(super) fn accumulate(
         &mut self,
         sums: &[RegId],
         scalars: &[ValueId],
@@ -67,10 +67,10 @@ impl Attending<'_, '_> {
     /// `scores[n][m]`: a few keys at a time against all rows of the tile.
     pub(super) fn multiply_keys(
         &mut self,
-        scratch: &Scratch,
+        query: &Rows,
+        scores: Buf,
         matrix: &Matrix,
-        first: &IExpr,
-        count: &IExpr,
+        (first, count): (&IExpr, &IExpr),
     ) -> Result<()> {
         let (keys, vectors, lanes) = (self.shape.keys, self.shape.row_vectors, self.lanes);
         let tile_rows = IExpr::constant(self.tile_rows());
@@ -89,13 +89,13 @@ impl Attending<'_, '_> {
         }
         let sums = self.registers(keys * vectors);
         let pair = IExpr::constant(self.pair);
-        let steps = self.depth.floor_div(&pair);
+        let steps = query.depth.floor_div(&pair);
         let step = self.eval.open_for(IExpr::zero(), steps, 1);
         let mut columns = Vec::new();
         for v in 0..vectors {
             let index = &(&step * &tile_rows) + &IExpr::constant(v * lanes);
             let index = &index * &pair;
-            columns.push(self.load_here(scratch.query, index, (lanes * self.pair) as u32));
+            columns.push(self.load_here(query.buf, index, (lanes * self.pair) as u32));
         }
         let mut scalars = Vec::new();
         for (buf, start) in starts {
@@ -109,24 +109,24 @@ impl Attending<'_, '_> {
             let key = &n + &IExpr::constant(i);
             let index = &(&key * &tile_rows) + &IExpr::constant(v * lanes);
             let value = self.eval.emitter.get(register);
-            self.eval.emitter.store(scratch.scores, index, value);
+            self.eval.emitter.store(scores, index, value);
         }
         self.eval.close();
         Ok(())
     }
 
-    /// `sums[m][c] = sums[m][c] * factor[m] + sum_n weights[n][m] * values[n][c]`.
+    /// `sums[m][c] = sums[m][c] * factor[m] + sum_n weights[n][m] * values[n][c]`, or with a factor of
+    /// one.
     pub(super) fn multiply_values(
         &mut self,
-        scratch: &Scratch,
+        (weights, factor): (Buf, Option<Buf>),
+        sums_of: Buf,
         matrix: &Matrix,
-        row: &IExpr,
-        first: &IExpr,
-        count: &IExpr,
+        (row, first, count): (&IExpr, &IExpr, &IExpr),
     ) -> Result<()> {
         let (rows, vectors, lanes) = (self.shape.rows, self.shape.column_vectors, self.lanes);
         let tile_rows = IExpr::constant(self.tile_rows());
-        let width = self.padded_columns();
+        let width = self.padded(&matrix.width);
         let present = self.present_rows(row);
         let i = self.eval.open_for(IExpr::zero(), present, rows);
         let c = self
@@ -145,22 +145,23 @@ impl Attending<'_, '_> {
         let mut scalars = Vec::new();
         for r in 0..rows {
             let index = &(&n * &tile_rows) + &(&i + &IExpr::constant(r));
-            scalars.push(self.load_scalar(scratch.weights, &index * &pair));
+            scalars.push(self.load_scalar(weights, &index * &pair));
         }
         self.accumulate(&sums, &scalars, &columns)?;
         self.eval.close();
         for r in 0..rows {
             let own = &i + &IExpr::constant(r);
-            let factor = self.load_here(scratch.factor, own.clone(), 1);
+            let factor = factor.map(|buf| self.load_here(buf, own.clone(), 1));
             for v in 0..vectors {
                 let index = &(&(&own * &width) + &c) + &IExpr::constant(v * lanes);
-                let before = self.load_here(scratch.sums, index.clone(), lanes as u32);
+                let before = self.load_here(sums_of, index.clone(), lanes as u32);
                 let added = self.eval.emitter.get(sums[(r * vectors + v) as usize]);
-                let sum = self
-                    .eval
-                    .emitter
-                    .prim(Prim::Fma, &[factor, before, added])?;
-                self.eval.emitter.store(scratch.sums, index, sum);
+                let emitter = &mut self.eval.emitter;
+                let sum = match factor {
+                    Some(factor) => emitter.prim(Prim::Fma, &[factor, before, added])?,
+                    None => emitter.prim(Prim::Add, &[before, added])?,
+                };
+                emitter.store(sums_of, index, sum);
             }
         }
         self.eval.close();

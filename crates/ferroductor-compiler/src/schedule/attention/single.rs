@@ -6,7 +6,7 @@
 use super::super::eval::{Home, Vector};
 use super::super::loops::{Tiling, store};
 use super::{Attending, Result};
-use crate::graph::Load;
+use crate::graph::{Companion, Load};
 use ferroductor_ir::kernel::*;
 use ferroductor_ir::{IExpr, Literal, Prim};
 
@@ -405,7 +405,7 @@ impl Attending<'_, '_> {
         let total = self.fold_one(Prim::Add, total)?;
         let total = self.divisor(total)?;
         let one = self.constant(1.0, 1);
-        let log_sum = self.attend.log_sum.clone();
+        let log_sum = self.attend.companion(Companion::LogSumExp);
         if let Some((tensor, offset)) = log_sum.filter(|(t, _)| (self.external)(*t)) {
             let greatest = self.eval.emitter.get(state.greatest);
             let greatest = self.finite_or_zero(greatest)?;

@@ -4,6 +4,7 @@ use super::super::eval::{Home, Vector};
 use super::super::loops::store;
 use super::masks::Staged;
 use super::{Attending, Result, ScoreAccess, Scratch};
+use crate::graph::Companion;
 use ferroductor_ir::kernel::*;
 use ferroductor_ir::{IExpr, Literal, Prim};
 
@@ -67,7 +68,7 @@ impl Attending<'_, '_> {
     /// The block's products become scores in place.
     pub(super) fn score(
         &mut self,
-        scratch: &Scratch,
+        scores: Buf,
         staged: &[Staged],
         (row, first, count): (&IExpr, &IExpr, &IExpr),
     ) -> Result<()> {
@@ -103,12 +104,12 @@ impl Attending<'_, '_> {
             });
             let index = &line + &at;
             self.place_staged(staged, &index);
-            let home = Home::Placed(scratch.scores, index.clone());
+            let home = Home::Placed(scores, index.clone());
             self.eval.homes.insert(self.attend.product, home);
             let attend = self.attend;
             let score = self.eval.eval(&attend.score)?;
             let score = self.eval.emitter.widen(score, step as u32);
-            self.eval.emitter.store(scratch.scores, index, score);
+            self.eval.emitter.store(scores, index, score);
             self.eval.vector = None;
             self.eval.close();
         }
@@ -169,7 +170,7 @@ impl Attending<'_, '_> {
         Ok(values[0])
     }
 
-    fn score_index(&self, key: &IExpr, at: &IExpr) -> IExpr {
+    pub(super) fn score_index(&self, key: &IExpr, at: &IExpr) -> IExpr {
         &(key * &IExpr::constant(self.tile_rows())) + at
     }
 
@@ -257,7 +258,7 @@ impl Attending<'_, '_> {
     /// Divides by the totals and stores the rows that exist.
     pub(super) fn finish(&mut self, scratch: &Scratch, row: &IExpr) -> Result<()> {
         let lanes = self.lanes as u32;
-        let log_sum = self.attend.log_sum.clone();
+        let log_sum = self.attend.companion(Companion::LogSumExp);
         let log_sum = log_sum.filter(|(tensor, _)| (self.external)(*tensor));
         let tile_rows = IExpr::constant(self.tile_rows());
         let at = self.eval.open_for(IExpr::zero(), tile_rows, self.lanes);
