@@ -181,7 +181,9 @@ class Ready:
         arguments = pattern.make(dtype)
         wanted = [each for each in arguments if each.requires_grad]
         torch._dynamo.reset()
-        function = pattern.function if backend is None else torch.compile(pattern.function, backend=backend, dynamic=False)
+        function = pattern.function
+        if backend is not None:
+            function = torch.compile(function, backend=backend, dynamic=False)
         with torch.no_grad():
             seed = torch.randn_like(pattern.function(*arguments), dtype=dtype) if wanted else None
 

@@ -3,9 +3,9 @@
 mod graph_support;
 
 use ferroductor_compiler::plan::compile;
-use ferroductor_ir::IExpr;
 use ferroductor_ir::fx::Arg::{Bool, Int, Node};
 use ferroductor_ir::kernel::{Isa, Kernel, Op, Stmt, Target};
+use ferroductor_ir::{DType, IExpr};
 use graph_support::{GraphBuilder, ints, options};
 
 const SOFTMAX: &str = "aten._softmax.default";
@@ -163,4 +163,23 @@ fn as_many_rows_are_kept_as_are_under_way() {
         "{}",
         ferroductor_ir::text::print(&all[0])
     );
+}
+
+/// Rows less their sums.
+fn less_sums(dtype: DType) -> impl Fn(&mut GraphBuilder) -> usize {
+    move |b| {
+        let x = b.input_of(dtype, &[4096, 96]);
+        let sum = b.call(SUM, vec![Node(x), ints(&[1]), Bool(true)], &[4096, 1]);
+        b.call(ADD, vec![Node(x), Node(sum)], &[4096, 96])
+    }
+}
+
+#[test]
+fn quick_visits_of_whole_lines_go_through_a_pipeline() {
+    check(without_caches(), less_sums(DType::F32), 2);
+}
+
+#[test]
+fn quick_visits_of_halves_do_not() {
+    check(without_caches(), less_sums(DType::BF16), 1);
 }

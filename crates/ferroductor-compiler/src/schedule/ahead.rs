@@ -69,12 +69,12 @@ impl Loops<'_, '_> {
         rows
     }
 
-    /// Is the tensor larger than the cache it would be brought to, and a vector of it a line or half?
+    /// Is the tensor larger than the cache it would be brought to, and a vector of it a line?
     fn is_worth_asking(&self, tensor: TensorId, lanes: u32) -> bool {
         let info = self.graph.tensor(tensor);
         let elements = usize::try_from(self.graph.hint_numel(&info.sizes)).unwrap_or(0);
         elements.saturating_mul(info.dtype.size()) > self.eval.emitter.target.l2_bytes
-            && (LINE / 2..=LINE).contains(&(info.dtype.size() * lanes as usize))
+            && info.dtype.size() * lanes as usize == LINE
     }
 
     /// Asks for what corresponds in the next rows to the present vector.

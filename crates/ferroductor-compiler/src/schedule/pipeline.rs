@@ -22,12 +22,12 @@
 //! multiple of 4096 bytes apart, and a load waits for an earlier store to an address that ends alike.
 
 use super::eval::{Home, Vector};
-use super::loops::{Loops, RUN, Tail, store, store_at};
+use super::loops::{Loops, RUN, Tail, is_costly, store, store_at};
 use super::prepare::{Action, Piece};
 use super::reduce::Accumulator;
 use crate::error::CompileError;
 use crate::fuse::GroupKind;
-use crate::graph::{Expr, TensorId, visit};
+use crate::graph::{Expr, Load, TensorId, visit};
 use ferroductor_ir::kernel::*;
 use ferroductor_ir::{DType, IExpr, Literal, Prim};
 use std::collections::BTreeSet;
@@ -77,7 +77,8 @@ impl Loops<'_, '_> {
     pub(super) fn pipeline(&self, row: u32) -> Option<Pipeline> {
         let pieces = &self.prepared.pieces;
         let suits = self.prepared.kind == GroupKind::Rows && pieces.iter().all(is_plain);
-        if !suits || self.hint(row) < LEAST_ROWS || !self.exceeds_caches(row) {
+        let gains = self.exceeds_caches(row) && self.has_work_to_overlap();
+        if !suits || self.hint(row) < LEAST_ROWS || !gains {
             return None;
         }
         let last = self.levels.iter().copied().max()?;
@@ -114,6 +115,15 @@ impl Loops<'_, '_> {
             tail,
             visits,
         })
+    }
+
+    /// Is there a costly function to be computed while memory works? Visits of half precision without
+    /// one are widening above all, and go faster one after the other, each from the nearest cache.
+    fn has_work_to_overlap(&self) -> bool {
+        let pieces = &self.prepared.pieces;
+        let is_half = |l: &Load| self.graph.tensor(l.tensor).dtype.is_half();
+        let mut expressions = pieces.iter().flat_map(|p| p.expressions());
+        expressions.any(is_costly) || !pieces.iter().any(|p| p.loads().iter().any(is_half))
     }
 
     /// Does the kernel move more than the last cache holds, and do the rows under way fit the
