@@ -200,6 +200,30 @@ def test_clamp_bounds():
     same(lambda x, a, b: x.clamp(a, b), torch.randn(5), torch.zeros(5), torch.ones(()))
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32], ids=str)
+@pytest.mark.parametrize("bounds", [(-3, 3), (-300, 300), (-(2**40), 2), (None, 2**40)], ids=str)
+def test_clamp_bounds_beyond_the_range(dtype, bounds):
+    """Such a bound holds for every element; wrapped around it would be another one."""
+    limits = torch.iinfo(dtype)
+    x = torch.tensor([limits.min, 0, 1, 50, limits.max], dtype=dtype)
+    same(lambda x: x.clamp(*bounds), x)
+
+
+def test_numbers_beyond_the_range_raise():
+    x = torch.arange(5, dtype=torch.int8)
+    for function in (
+        lambda x: torch.full_like(x, 300),
+        lambda x: x.masked_fill(x > 2, -300),
+        lambda x: F.pad(x, (1, 1), value=2**33),
+        lambda x: x + torch.where(x > 2, x, 300),
+    ):
+        torch._dynamo.reset()
+        with pytest.raises(RuntimeError, match="overflow"):
+            function(x)
+        with pytest.raises(RuntimeError, match="overflow"):
+            compiled(function)(x)
+
+
 def test_powers():
     x = torch.tensor([0.0, -0.0, 1.0, -2.0, 3.5, INF, -INF, NAN])
     for e in (0, 1, 2, 3, 0.5, -0.5, -1, -2, 2.5, -3, 7):

@@ -187,6 +187,34 @@ def test_random_numbers_are_eagers():
         assert torch.equal(torch.get_rng_state(), state)
 
 
+class _Noise(nn.Module):
+    def forward(self, x):
+        return x + torch.rand_like(x) * x.sin() + torch.bernoulli(x.sigmoid())
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("random", [nn.Dropout(0.5), _Noise(), nn.AlphaDropout(0.3)], ids=str)
+def test_checkpointed_random_operators_draw_the_same_again(random, dynamic):
+    """Activation checkpointing computes them a second time, from the generator's saved state."""
+    block = nn.Sequential(nn.Linear(8, 16), nn.GELU(), random, nn.Linear(16, 8), random)
+
+    def f(x):
+        twice = [torch.utils.checkpoint.checkpoint(block, x * n, use_reentrant=False) for n in (1, 2)]
+        return (twice[0] * twice[1]).sum() + torch.rand(1)
+
+    def step(function, x):
+        torch.manual_seed(3)
+        block.zero_grad()
+        function(x).backward()
+        return [p.grad.clone() for p in block.parameters()], torch.get_rng_state()
+
+    x = torch.randn(4, 8)
+    expected, state = step(f, x)
+    got, own_state = step(compiled(f, dynamic=dynamic), x)
+    close(got, expected, 1e-4)
+    assert torch.equal(own_state, state)
+
+
 def test_generator_argument():
     def f(x, generator):
         return x + torch.rand(3, generator=generator)

@@ -19,7 +19,7 @@ from torch._dynamo.backends.common import aot_autograd
 from torch._guards import TracingContext
 from torch.fx import GraphModule
 
-from ferroductor import _ferroductor, decompositions
+from ferroductor import _ferroductor, decompositions, rng
 from ferroductor.graph import DTYPE_OF_CODE, GraphData
 
 log = logging.getLogger(__name__)
@@ -102,6 +102,7 @@ class _Session:
         return compiled
 
     def _compile(self, gm: GraphModule, name: str, phase: str) -> Any:
+        rng.prepare(gm)
         graph = GraphData(gm, name, phase)
         return _ferroductor.compile_graph(
             graph.data, graph.targets, graph.objects, graph.constants, DTYPE_OF_CODE, self.options

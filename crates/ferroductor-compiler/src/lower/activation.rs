@@ -1,6 +1,5 @@
 //! Activation functions and their derivatives.
 
-use super::args::{Operand, literal};
 use super::pointwise::number;
 use super::{Args, Lowered, Lowerer, Meaning, Rule};
 use crate::graph::prim;
@@ -76,12 +75,8 @@ fn threshold(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let dtype = shape.meta.dtype;
     let x = cx.arg(&shape, args, 0, "self")?;
     let bound = cx.arg(&shape, args, 1, "threshold")?;
-    let fill = cx.element(
-        &Operand::Number(literal(args.need(2, "value")?)?),
-        &[],
-        &[],
-        dtype,
-    );
+    let fill = cx.fitting(args.need(2, "value")?, dtype)?;
+    let fill = cx.read(&shape, &fill, dtype);
     let below = prim(Prim::Le, &[&x, &bound]);
     Ok(cx.pointwise(&shape.meta, prim(Prim::Select, &[&below, &fill, &x])))
 }

@@ -132,6 +132,31 @@ pub fn literal(arg: &fx::Arg) -> Lowered<Literal> {
     }
 }
 
+/// The least and the greatest number of an integer dtype.
+pub fn range(dtype: DType) -> Option<(i64, i64)> {
+    Some(match dtype {
+        DType::U8 => (0, i64::from(u8::MAX)),
+        DType::I8 => (i64::from(i8::MIN), i64::from(i8::MAX)),
+        DType::I16 => (i64::from(i16::MIN), i64::from(i16::MAX)),
+        DType::I32 => (i64::from(i32::MIN), i64::from(i32::MAX)),
+        DType::I64 => (i64::MIN, i64::MAX),
+        _ => return None,
+    })
+}
+
+/// Does ATen convert a number to a dtype without an error? To an unsigned type negative numbers
+/// may wrap around (`c10::overflows`).
+fn fits(number: Literal, dtype: DType) -> bool {
+    let Some((low, high)) = range(dtype) else {
+        return true;
+    };
+    let low = if low == 0 { -high } else { low };
+    match number {
+        Literal::Float(x) => x >= low as f64 && x <= high as f64,
+        other => (low..=high).contains(&other.as_i64()),
+    }
+}
+
 /// A tensor or number operand of a pointwise operator.
 #[derive(Clone, Debug)]
 pub enum Operand {
@@ -185,6 +210,16 @@ impl Lowerer<'_> {
         Ok(Operand::Tensor(self.tensor(arg)?))
     }
 
+    /// An operand that ATen refuses to convert where it does not fit, and says so better than we.
+    pub(crate) fn fitting(&self, arg: &fx::Arg, dtype: DType) -> Lowered<Operand> {
+        match self.operand(arg)? {
+            Operand::Number(number) if !fits(number, dtype) => {
+                Err(Reason::new(format!("a number beyond the range of {dtype}")))
+            }
+            operand => Ok(operand),
+        }
+    }
+
     /// An integer that may be symbolic.
     pub(crate) fn size(&self, arg: &fx::Arg) -> Lowered<IExpr> {
         match arg {
@@ -227,14 +262,17 @@ impl Lowerer<'_> {
     }
 }
 
-/// A number in a dtype's own kind, as ATen converts scalars.
+/// A number in a dtype's own kind, as ATen converts scalars: integers wrap around.
 fn fold(literal: Literal, dtype: DType) -> Literal {
-    if dtype.is_float() {
-        Literal::Float(literal.as_f64())
-    } else if dtype == DType::Bool {
-        Literal::Bool(literal.as_bool())
-    } else {
-        Literal::Int(literal.as_i64())
+    let whole = literal.as_i64();
+    match dtype {
+        d if d.is_float() => Literal::Float(literal.as_f64()),
+        DType::Bool => Literal::Bool(literal.as_bool()),
+        DType::U8 => Literal::Int(i64::from(whole as u8)),
+        DType::I8 => Literal::Int(i64::from(whole as i8)),
+        DType::I16 => Literal::Int(i64::from(whole as i16)),
+        DType::I32 => Literal::Int(i64::from(whole as i32)),
+        _ => Literal::Int(whole),
     }
 }
 

@@ -35,17 +35,18 @@ pub fn rule(name: &str) -> Option<Rule> {
 fn full(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let shape = cx.shape()?;
     let name = name_of(args);
+    let dtype = shape.meta.dtype;
     let operand = match name {
         // Memory of any content: zeros cost nothing where they are not looked at.
         _ if name.contains("empty") => Operand::Number(Literal::Int(0)),
         _ if name.contains("zeros") => Operand::Number(Literal::Int(0)),
         _ if name.contains("ones") => Operand::Number(Literal::Int(1)),
-        "aten.scalar_tensor" => cx.operand(args.need(0, "s")?)?,
-        "aten.new_full" => cx.operand(args.need(2, "fill_value")?)?,
-        "aten.fill.Scalar" => cx.operand(args.need(1, "value")?)?,
-        _ => cx.operand(args.need(1, "fill_value")?)?,
+        "aten.scalar_tensor" => cx.fitting(args.need(0, "s")?, dtype)?,
+        "aten.new_full" => cx.fitting(args.need(2, "fill_value")?, dtype)?,
+        "aten.fill.Scalar" => cx.fitting(args.need(1, "value")?, dtype)?,
+        _ => cx.fitting(args.need(1, "fill_value")?, dtype)?,
     };
-    let value = cx.read(&shape, &operand, shape.meta.dtype);
+    let value = cx.read(&shape, &operand, dtype);
     Ok(cx.pointwise(&shape.meta, value))
 }
 

@@ -1,6 +1,6 @@
 //! Elementwise operators: tables of prims, type promotion, and the few that need more.
 
-use super::args::{Operand, literal, variables};
+use super::args::{Operand, literal, range, variables};
 use super::{Args, Lowered, Lowerer, Meaning, Reason, Rule};
 use crate::graph::{self, E, convert, prim};
 use ferroductor_abi::ErrorKind;
@@ -419,11 +419,25 @@ fn clamp(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let (lowest, highest) = (standard(-1), standard(1));
     let (low, high) = (low.or(lowest.as_ref()), high.or(highest.as_ref()));
     for (bound, op) in [(low, Prim::Maximum), (high, Prim::Minimum)] {
-        if let Some(bound) = bound {
-            let bound = cx.operand(bound)?;
-            let bound = cx.read(&shape, &bound, shape.meta.dtype);
-            value = prim(op, &[&value, &bound]);
+        let Some(bound) = bound else {
+            continue;
+        };
+        let bound = cx.operand(bound)?;
+        if let (Operand::Number(Literal::Int(bound)), Some((low, high))) =
+            (&bound, range(shape.meta.dtype))
+        {
+            match op {
+                // Every element is within such a bound.
+                Prim::Maximum if *bound < low => continue,
+                Prim::Minimum if *bound > high => continue,
+                _ if !(low..=high).contains(bound) => {
+                    return Err(Reason::new("no element can be within a bound"));
+                }
+                _ => {}
+            }
         }
+        let bound = cx.read(&shape, &bound, shape.meta.dtype);
+        value = prim(op, &[&value, &bound]);
     }
     Ok(cx.pointwise(&shape.meta, value))
 }
@@ -444,7 +458,8 @@ fn masked_fill(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let x = cx.arg(&shape, args, 0, "self")?;
     let mask = cx.operand(args.need(1, "mask")?)?;
     let mask = cx.read(&shape, &mask, DType::Bool);
-    let fill = cx.arg(&shape, args, 2, "value")?;
+    let fill = cx.fitting(args.need(2, "value")?, shape.meta.dtype)?;
+    let fill = cx.read(&shape, &fill, shape.meta.dtype);
     Ok(cx.pointwise(&shape.meta, prim(Prim::Select, &[&mask, &fill, &x])))
 }
 

@@ -1,6 +1,6 @@
 //! Reductions, and the normalisations and softmaxes that are made of them.
 
-use super::args::variables;
+use super::args::{range, variables};
 use super::pointwise::number;
 use super::{Args, Lowered, Lowerer, Meaning, Reason, Rule};
 use crate::graph::{self, Combine, E, Source, View, convert, prim};
@@ -624,25 +624,17 @@ pub fn neutral(combine: Combine, dtype: DType) -> Literal {
 }
 
 fn lowest(dtype: DType) -> Literal {
-    match dtype {
-        DType::U8 => Literal::Int(0),
-        DType::I8 => Literal::Int(i64::from(i8::MIN)),
-        DType::I16 => Literal::Int(i64::from(i16::MIN)),
-        DType::I32 => Literal::Int(i64::from(i32::MIN)),
-        DType::I64 => Literal::Int(i64::MIN),
-        DType::Bool => Literal::Bool(false),
+    match (range(dtype), dtype) {
+        (Some((low, _)), _) => Literal::Int(low),
+        (None, DType::Bool) => Literal::Bool(false),
         _ => Literal::Float(f64::NEG_INFINITY),
     }
 }
 
 fn highest(dtype: DType) -> Literal {
-    match dtype {
-        DType::U8 => Literal::Int(i64::from(u8::MAX)),
-        DType::I8 => Literal::Int(i64::from(i8::MAX)),
-        DType::I16 => Literal::Int(i64::from(i16::MAX)),
-        DType::I32 => Literal::Int(i64::from(i32::MAX)),
-        DType::I64 => Literal::Int(i64::MAX),
-        DType::Bool => Literal::Bool(true),
+    match (range(dtype), dtype) {
+        (Some((_, high)), _) => Literal::Int(high),
+        (None, DType::Bool) => Literal::Bool(true),
         _ => Literal::Float(f64::INFINITY),
     }
 }

@@ -521,11 +521,9 @@ fn constant_pad(cx: &mut Lowerer<'_>, args: &Args<'_>) -> Lowered<Meaning> {
     let meta = cx.result()?;
     let rank = view.sizes.len();
     let pad = cx.size_list(args.need(1, "pad")?)?;
-    let fill = match args.get(2, "value") {
-        Some(arg) => super::args::literal(arg)?,
-        None => ferroductor_ir::Literal::Int(0),
-    };
-    let other = cx.element(&super::args::Operand::Number(fill), &[], &[], meta.dtype);
+    let fill = args.get(2, "value").unwrap_or(&fx::Arg::Int(0));
+    let fill = cx.fitting(fill, meta.dtype)?;
+    let other = cx.element(&fill, &[], &[], meta.dtype);
     let mut inner = variables(rank);
     let mut bounds = Vec::new();
     for (n, pair) in pad.chunks(2).enumerate() {
