@@ -106,6 +106,29 @@ def test_weights_that_stay_as_they_are_with_symbolic_rows():
         assert distance(run(a, b)) <= 2 * max(distance(eager), 1e-6)
 
 
+@pytest.mark.parametrize("codegen", ["llvm", "cpp"])
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+def test_a_row_does_not_depend_on_how_many_there_are(layout, codegen):
+    """With symbolic rows, what a block leaves over is computed in tiles of four rows and of one."""
+    if codegen == "cpp" and not (shutil.which("g++") or shutil.which("clang++")):
+        pytest.skip("no C++ compiler on this machine: the C++ half did not run")
+    run = compiled(lambda a, b, c: torch.relu(a @ b) + c, dynamic=True, options={"codegen": codegen})
+    a, b = torch.randn(200, 270), _operand(270, 101, layout, torch.float32)
+    c = torch.randn(200, 101)
+    exact = torch.relu(a.double() @ b.double()) + c
+    whole = run(a, b, c)
+    assert (whole - exact).abs().max() < 1e-4
+    for rows in (2, 3, 4, 5, 7, 8, 9, 12, 13, 23, 47, 48, 49, 55, 61, 96, 103, 150, 199):
+        assert torch.equal(run(a[:rows].clone(), b, c[:rows].clone()), whole[:rows]), rows
+
+
+def test_weights_larger_than_the_last_cache():
+    """Read in place, once for all panels of the input; the odd column has a tile of its own."""
+    a, b = torch.randn(130, 96), _operand(96, 50001, "columns", torch.float32)
+    bias = torch.randn(50001)
+    _check(lambda a, b, bias: torch.relu(a @ b + bias), [a, b, bias], torch.float32)
+
+
 def test_cold_weights_of_both_layouts():
     """Large second operands, whose next columns are fetched while the present ones are used."""
     for layout in ("rows", "columns"):

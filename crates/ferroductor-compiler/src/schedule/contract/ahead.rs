@@ -22,13 +22,16 @@ enum Walk {
     /// The panel is one run of memory: this many elements further with each step.
     Run { stride: i64 },
     /// The panel is a strip of rows: so many steps, a power of two, for the lines of each, of which
-    /// there are at most [`LINES`].
+    /// there are at most [`LINES`]; with fewer steps, several lines in each.
     Strip { steps: i64 },
 }
 
 impl Product<'_, '_> {
     /// Prefetches for one step of the register tile at `row`, whose panel starts at column `n0`.
     pub(super) fn fetch_ahead(&mut self, row: &IExpr, n0: &IExpr, step: &IExpr) -> Result<()> {
+        if self.is_rest {
+            return Ok(());
+        }
         if self.exchanged {
             return self.fetch_rows_ahead(row, step);
         }
@@ -44,25 +47,35 @@ impl Product<'_, '_> {
             Walk::Run { stride } => {
                 self.set(&n, &next);
                 self.set(&k, &(&position * &IExpr::constant(stride)));
+                self.fetch_present();
             }
             Walk::Strip { steps } => {
-                let line = position.floor_div(&IExpr::constant(steps / LINES));
-                let line = self.eval.emitter.index_value(&line);
-                let lines = IExpr::constant(LINES);
-                let column = &line.modulo(&lines) * &IExpr::constant(self.lanes);
-                self.set(&n, &(&next + &column));
-                self.set(&k, &line.floor_div(&lines));
+                let (each, apart) = ((LINES / steps).max(1), (steps / LINES).max(1));
+                let first = position.floor_div(&IExpr::constant(apart));
+                let first = self.eval.emitter.index_value(&first);
+                for p in 0..each {
+                    let line = &(&first * &IExpr::constant(each)) + &IExpr::constant(p);
+                    let lines = IExpr::constant(LINES);
+                    let column = &line.modulo(&lines) * &IExpr::constant(self.lanes);
+                    self.set(&n, &(&next + &column));
+                    self.set(&k, &line.floor_div(&lines));
+                    self.fetch_present();
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Prefetches the second operand's element at the present axes.
+    fn fetch_present(&mut self) {
         let Some(buf) = self.eval.buffers.get(&self.b.tensor).copied() else {
-            return Ok(());
+            return;
         };
         let index = self.eval.place(&self.b.index[0].clone());
         let near = true;
         self.eval
             .emitter
             .statement(Stmt::Prefetch { buf, index, near });
-        Ok(())
     }
 
     /// Prefetches the rows of the next register tile, where they and the present ones are one run of
@@ -90,7 +103,7 @@ impl Product<'_, '_> {
         Ok(())
     }
 
-    fn bytes(&self, tensor: TensorId) -> i64 {
+    pub(super) fn bytes(&self, tensor: TensorId) -> i64 {
         let tensor = self.graph.tensor(tensor);
         let elements = self.graph.hint_numel(&tensor.sizes);
         elements.saturating_mul(tensor.dtype.size() as i64)
@@ -122,7 +135,7 @@ impl Product<'_, '_> {
         }
         if along_n.is_one() {
             let steps = 1 << tiles.ilog2();
-            return (steps >= LINES).then_some(Walk::Strip { steps });
+            return Some(Walk::Strip { steps });
         }
         None
     }

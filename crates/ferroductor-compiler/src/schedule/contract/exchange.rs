@@ -7,6 +7,7 @@
 
 use super::super::turn::turn;
 use super::{Product, ROWS_PER_TILE, Result};
+use crate::graph::TensorId;
 use ferroductor_ir::kernel::*;
 use ferroductor_ir::{DType, IExpr};
 
@@ -29,19 +30,28 @@ impl Product<'_, '_> {
     pub(super) fn may_be_exchanged(&self) -> bool {
         let weight = self.graph.tensor(self.b.tensor);
         let along_k = self.k.stride(self.prepared, &self.b.index[0]);
-        let bytes = self.graph.hint_numel(&weight.sizes) * weight.dtype.size() as i64;
-        // Every panel reads all the rows: they stay in a cache, or there is but one panel.
-        let stays = bytes <= self.eval.emitter.target.last_cache_bytes as i64 / 2;
-        let widest = shapes(self.eval.emitter.target.isa)
-            .iter()
-            .map(|s| s.1)
-            .max();
-        let single = self.graph.hint(&self.m.extent) <= widest.unwrap_or(1) * self.lanes;
-        (stays || single)
+        let widest = shapes(self.eval.emitter.target.isa).iter().map(|s| s.1);
+        let single = self.graph.hint(&self.m.extent) <= widest.max().unwrap_or(1) * self.lanes;
+        // Every panel reads all the rows: they stay in a cache, or the panels do, all of them, or
+        // there is but one.
+        (self.weight_stays(self.b.tensor) || self.panels_stay() || single)
             && self.inside.is_empty()
             && weight.dtype == self.packed_type()
             && along_k.is_some_and(|s| s.is_one())
             && !self.k.axes.is_empty()
+    }
+
+    /// Does a weight stay in half of the last cache?
+    pub(super) fn weight_stays(&self, weight: TensorId) -> bool {
+        self.bytes(weight) <= self.eval.emitter.target.last_cache_bytes as i64 / 2
+    }
+
+    /// Would the first operand, packed, stay in half of a core's own cache?
+    fn panels_stay(&self) -> bool {
+        let hint = |e: &IExpr| self.graph.hint(e).max(1);
+        let elements = hint(&self.m.extent).saturating_mul(hint(&self.k.extent));
+        let bytes = elements.saturating_mul(self.packed_type().size() as i64);
+        bytes <= self.eval.emitter.target.l2_bytes as i64 / 2
     }
 
     /// Exchanges the operands, their rows and columns; a second time, back again.

@@ -36,6 +36,7 @@ impl Product<'_, '_> {
         let (mr, nr, m) = (self.mr, self.nr(), self.m.clone());
         let valid = (end - row).smaller(&IExpr::constant(mr));
         let valid = match self.m.extent.as_const() {
+            _ if self.whole => IExpr::constant(mr),
             Some(e) if e % mr == 0 && ROWS_PER_TILE % mr == 0 => IExpr::constant(mr),
             _ => self.eval.emitter.index_value(&valid),
         };

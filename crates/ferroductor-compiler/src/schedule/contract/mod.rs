@@ -65,6 +65,10 @@ struct Product<'a, 'b> {
     /// How the rows are read where `k` is no run of memory in them: see [`lines`].
     lines: Option<lines::Lines>,
     mr: i64,
+    /// Every row of the register tile lies in the matrix: see [`rows`].
+    whole: bool,
+    /// The register tile is a smaller one, behind the whole ones of a block.
+    is_rest: bool,
     /// Vectors per row of the register tile, and (f32) lanes of one.
     vectors: i64,
     lanes: i64,
@@ -144,6 +148,8 @@ pub fn emit<'b>(
         exchanged: false,
         lines: None,
         mr: 1,
+        whole: false,
+        is_rest: false,
         vectors: 1,
         lanes: i64::from(eval.emitter.target.lanes(DType::F32)),
         pair: 1,
@@ -408,25 +414,29 @@ impl Product<'_, '_> {
             self.copy_block(&first, &end, &rows, &depth)?;
         }
         self.each_panel(&first_panel, &panels, &depth, &mut |this, n0| {
-            let row = this.eval.open_for(first.clone(), end.clone(), mr);
-            if this.direct {
-                this.multiply_directly(&tables, tile, &row, n0)?;
-            } else {
-                if turned.is_some() {
-                    this.tile_start = &(&row - &first) * &IExpr::constant(nr);
+            for tiles in this.register_tiles(&first, &end, &rows) {
+                let row = this.open_register_tiles(&tiles);
+                if this.direct {
+                    this.multiply_directly(&tables, tile, &row, n0)?;
+                } else {
+                    if this.exchanged {
+                        this.tile_start = &(&row - &first) * &IExpr::constant(nr);
+                    }
+                    match this.lines.clone() {
+                        Some(lines) => this.multiply_lines(&lines, (pack, tile), &row, &rows)?,
+                        None => this.multiply(pack, tile, &row, &rows, &depth, n0)?,
+                    }
                 }
-                match this.lines.clone() {
-                    Some(lines) => this.multiply_lines(&lines, (pack, tile), &row, &rows)?,
-                    None => this.multiply(pack, tile, &row, &rows, &depth, n0)?,
+                if !this.exchanged {
+                    this.follow(tile, &row, &end, n0, &columns)?;
                 }
-            }
-            if let Some(turned) = turned {
                 this.eval.close();
-                return this.follow_turned((tile, turned), (n0, &columns), (&first, &rows));
             }
-            this.follow(tile, &row, &end, n0, &columns)?;
-            this.eval.close();
-            Ok(())
+            (this.mr, this.whole, this.is_rest) = (mr, false, false);
+            match turned {
+                Some(turned) => this.follow_turned((tile, turned), (n0, &columns), (&first, &rows)),
+                None => Ok(()),
+            }
         })?;
         Ok(Tiling {
             tiles: &(&batches * &groups) * &row_blocks,
@@ -457,15 +467,19 @@ impl Product<'_, '_> {
     }
 
     /// A block of rows that has to be copied serves several panels, as long as they stay in a cache,
-    /// the last one's part of a thread if need be, and there are tiles enough for many threads.
+    /// the last one's part of a thread if need be, and there are tiles enough for many threads. A
+    /// weight read in place that exceeds the last cache is read once for all panels.
     fn choose_panels(&self) -> i64 {
         const MOST: i64 = 8;
         const TILES: i64 = 64;
+        let hint = |e: &IExpr| self.graph.hint(e).max(1);
+        let ceil = |a: i64, b: i64| (a + b - 1) / b;
+        if self.exchanged && self.lines.is_none() && !self.weight_stays(self.a.tensor) {
+            return ceil(hint(&self.n.extent), self.nr());
+        }
         if self.direct || self.is_contiguous() {
             return 1;
         }
-        let hint = |e: &IExpr| self.graph.hint(e).max(1);
-        let ceil = |a: i64, b: i64| (a + b - 1) / b;
         let panel_bytes = hint(&self.k.extent) * self.nr() * 4;
         let target = self.eval.emitter.target;
         let cache = (target.l2_bytes / 2).max(target.last_cache_bytes / 8) as i64;

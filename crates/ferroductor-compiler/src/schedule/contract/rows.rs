@@ -3,6 +3,10 @@
 //! Rows that lie contiguous along `k` in the type they are multiplied in are read where they are.
 //! Others that are contiguous are copied for each register tile, row by row, in that type. All the
 //! rest is copied for a block of register tiles at once, step by step with the rows side by side.
+//!
+//! Rows that are read where they are begin a fixed distance apart, which few address registers can
+//! express, unless those beyond the matrix have to repeat its last one. So the register tiles of a
+//! block are whole ones; what is left of the rows gets smaller tiles.
 
 use super::{Product, ROWS_PER_TILE, Result};
 use ferroductor_ir::IExpr;
@@ -50,7 +54,67 @@ pub(super) struct Block {
     steps: IExpr,
 }
 
+/// Register tiles of one size, from a row to another.
+pub(super) struct Tiles {
+    begin: IExpr,
+    end: IExpr,
+    mr: i64,
+    whole: bool,
+}
+
+/// Rows of the tiles that follow the whole ones where only a call tells how many are left.
+const REST_ROWS: [i64; 2] = [4, 1];
+
 impl Product<'_, '_> {
+    /// The register tiles of the block of rows from `first` to `end`.
+    pub(super) fn register_tiles(
+        &mut self,
+        first: &IExpr,
+        end: &IExpr,
+        rows: &IExpr,
+    ) -> Vec<Tiles> {
+        let mr = self.mr;
+        let raw = self.is_contiguous()
+            && self.graph.tensor(self.a.tensor).dtype == self.packed_type()
+            && !self.direct
+            && self.lines.is_none();
+        let sizes = match rows.as_const() {
+            _ if !raw => vec![mr],
+            Some(r) if r % mr == 0 => vec![mr],
+            Some(r) => vec![mr, r % mr],
+            None => [&[mr], REST_ROWS.as_slice()].concat(),
+        };
+        let mut begin = first.clone();
+        let last = sizes.len() - 1;
+        let mut tiles = Vec::new();
+        for (at, size) in sizes.into_iter().enumerate() {
+            if size > mr || at > 0 && size == mr {
+                continue;
+            }
+            let step = IExpr::constant(size);
+            let until = match at == last {
+                true => end.clone(),
+                false => &(&(end - &begin).floor_div(&step) * &step) + &begin,
+            };
+            let until = self.eval.emitter.index_value(&until);
+            tiles.push(Tiles {
+                begin: std::mem::replace(&mut begin, until.clone()),
+                end: until,
+                mr: size,
+                whole: raw,
+            });
+        }
+        tiles
+    }
+
+    /// Opens the loop over register tiles and returns the first row of one.
+    pub(super) fn open_register_tiles(&mut self, tiles: &Tiles) -> IExpr {
+        self.is_rest = tiles.mr < self.mr;
+        (self.mr, self.whole) = (tiles.mr, tiles.whole);
+        let (begin, end) = (tiles.begin.clone(), tiles.end.clone());
+        self.eval.open_for(begin, end, tiles.mr)
+    }
+
     pub(super) fn first_operand(
         &mut self,
         row: &IExpr,
@@ -94,7 +158,11 @@ impl Product<'_, '_> {
         let (m, offset) = (self.m.clone(), self.a.index[0].clone());
         (0..self.mr)
             .map(|i| {
-                let position = self.clamped(row + &IExpr::constant(i), rows, self.mr);
+                let position = row + &IExpr::constant(i);
+                let position = match self.whole {
+                    true => position,
+                    false => self.clamped(position, rows, self.mr),
+                };
                 let position = self.eval.emitter.index_value(&position);
                 self.set(&m, &position);
                 let base = self.eval.place(&offset);
