@@ -165,6 +165,20 @@ def test_normalisations(shape, dtype):
         trained(function, x, weight, bias, tolerance=2e-5 if dtype is torch.float32 else 4e-2)
 
 
+@pytest.mark.parametrize("codegen", ["llvm", "cpp"])
+def test_any_and_all_of_rows(codegen):
+    """Vectors of predicates held from one step of a row to the next."""
+
+    def f(x):
+        dead = (x == -torch.inf).all(-1, keepdim=True)
+        positive = (x > 0).any(-1, keepdim=True)
+        return torch.where(dead, 0.0, x.softmax(-1)), torch.where(positive, x, -x), positive
+
+    x = torch.randn(50, 33)
+    x[3], x[7] = -torch.inf, -x[7].abs()
+    close(compiled(f, options={"codegen": codegen})(x), f(x), 1e-6)
+
+
 def test_batch_norm_sums_in_double_precision():
     """As eager does on CPUs: a channel's gradient is the exact sum, rounded once. In single
     precision a sum of 20000 elements is off by more than that in nearly every channel."""

@@ -35,14 +35,22 @@ impl Masks {
 
     pub fn of_kernel(kernel: &Kernel, types: &Types) -> Masks {
         let mut ops = Vec::new();
-        let mut inits = Vec::new();
-        collect(&kernel.setup, &mut ops, &mut inits);
-        collect(&kernel.body, &mut ops, &mut inits);
+        let mut held = Vec::new();
+        collect(&kernel.setup, &mut ops, &mut held);
+        collect(&kernel.body, &mut ops, &mut held);
         let mut masks = Masks::default();
         masks.widths_from_operands(&ops, types);
-        for (register, init) in inits {
-            if let Some(width) = masks.values.get(&init) {
-                masks.registers.insert(register, *width);
+        // A register starts as what is free to choose as often as not; what it is set to decides.
+        for (register, value) in held {
+            if let Some(width) = masks.values.get(&value) {
+                masks.registers.entry(register).or_insert(*width);
+            }
+        }
+        for (id, op) in &ops {
+            if let Op::Get { id: register } = op
+                && types[*id].scalar == DType::Bool
+            {
+                masks.values.insert(*id, masks.register(*register));
             }
         }
         masks.widths_from_operands(&ops, types);
@@ -67,7 +75,7 @@ impl Masks {
                     other => Some(other.compute().size() as u32),
                 },
                 Op::Shuffle { a, b, .. } => known(a).or_else(|| known(b)),
-                Op::Get { id } => self.registers.get(id).copied(),
+                Op::Get { .. } => known(id),
                 _ => None,
             };
             if let Some(width) = width {
@@ -108,21 +116,22 @@ impl Masks {
     }
 }
 
+/// The values, and what registers hold, first values and later ones.
 fn collect<'k>(
     block: &'k [Stmt],
     ops: &mut Vec<(ValueId, &'k Op)>,
-    inits: &mut Vec<(RegId, ValueId)>,
+    held: &mut Vec<(RegId, ValueId)>,
 ) {
     for stmt in block {
         match stmt {
             Stmt::Let { id, op } => ops.push((*id, op)),
-            Stmt::Reg { id, init } => inits.push((*id, *init)),
-            Stmt::For { body, .. } => collect(body, ops, inits),
+            Stmt::Reg { id, init: value } | Stmt::Set { id, value } => held.push((*id, *value)),
+            Stmt::For { body, .. } => collect(body, ops, held),
             Stmt::If {
                 then, otherwise, ..
             } => {
-                collect(then, ops, inits);
-                collect(otherwise, ops, inits);
+                collect(then, ops, held);
+                collect(otherwise, ops, held);
             }
             _ => {}
         }
